@@ -48,7 +48,9 @@ def test_several_files_are_read_in_order(make, tmp_path):
 
 def test_sources_are_read_on_first_use_not_before(make):
     config = make(TINYGRAPH_FLAGS="nonsense=1")
-    with pytest.raises(UnknownOption, match="TINYGRAPH_FLAGS: no option 'nonsense'; there are: floatX, device"):
+    with pytest.raises(
+        UnknownOption, match="TINYGRAPH_FLAGS: no option 'nonsense'; there are: floatX, device"
+    ):
         _ = config.floatX
 
 
@@ -121,8 +123,9 @@ def test_change_restores_also_after_an_error(make):
 
 def test_change_sets_all_or_nothing(make):
     config = make()
-    with pytest.raises(ConfigError, match="config.change: threads cannot be -1"), config.change(
-        floatX="float32", threads=-1
+    with (
+        pytest.raises(ConfigError, match="config.change: threads cannot be -1"),
+        config.change(floatX="float32", threads=-1),
     ):
         pass
     assert config.floatX == "float64"
@@ -142,7 +145,10 @@ def test_change_as_a_decorator(make):
     ("flags", "message"),
     [
         ("floatX", "TINYGRAPH_FLAGS: expected name=value between commas, got 'floatX'"),
-        ("floatX=float1", "TINYGRAPH_FLAGS: floatX cannot be 'float1'; allowed: 'float64', 'float32', 'float16'"),
+        (
+            "floatX=float1",
+            "TINYGRAPH_FLAGS: floatX cannot be 'float1'; allowed: 'float64', 'float32', 'float16'",
+        ),
         ("=3", "TINYGRAPH_FLAGS: no option ''; there are: "),
     ],
 )
@@ -234,7 +240,9 @@ def test_a_config_can_be_copied(make):
 def test_environment_of_a_real_process(tmp_path):
     code = "from tinygraph.config import config; print(config.floatX, config.threads)"
     environ = {**os.environ, "TINYGRAPH_FLAGS": "floatX=float16,threads=2", "HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["float16", "2"]
 
 

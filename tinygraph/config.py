@@ -66,9 +66,7 @@ class Option(Generic[T]):
         try:
             return self.parse(value)
         except (TypeError, ValueError):
-            raise ConfigError(
-                f"{source}: {self.name} cannot be {value!r}; allowed: {self.allowed}"
-            ) from None
+            raise ConfigError(f"{source}: {self.name} cannot be {value!r}; allowed: {self.allowed}") from None
 
 
 def choice(default: str, *others: str, doc: str) -> Option[str]:
@@ -87,7 +85,16 @@ def choice(default: str, *others: str, doc: str) -> Option[str]:
 
 def flag(default: bool, doc: str) -> Option[bool]:
     """A switch that is on or off."""
-    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    words = {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "on": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "off": False,
+    }
 
     def parse(value: Any) -> bool:
         key = str(value).strip().lower()
@@ -191,7 +198,10 @@ class Config:
         doc="Dtype of tensors whose constructor names none, and of Python floats under cast_policy 'numpy+floatX'.",
     )  # fmt: skip
     device = Option(
-        "cpu", _device, "'cpu', 'cuda', or 'cuda:N'", "Where shared variables live and compiled functions run."
+        "cpu",
+        _device,
+        "'cpu', 'cuda', or 'cuda:N'",
+        "Where shared variables live and compiled functions run.",
     )
     mode = choice(
         "Mode", "FAST_RUN", "FAST_COMPILE", "DebugMode", "NanGuardMode", "MonitorMode", "None",
@@ -219,7 +229,9 @@ class Config:
         doc="Evaluate every expression on its inputs' test values while it is built, to find shape errors there.",
     )  # fmt: skip
     print_test_value = flag(False, "Show test values where a variable is printed.")
-    on_unused_input = choice("raise", "warn", "ignore", doc="What function() does with an input nothing needs.")
+    on_unused_input = choice(
+        "raise", "warn", "ignore", doc="What function() does with an input nothing needs."
+    )
     exception_verbosity = choice(
         "low", "high", doc="Whether run-time errors also show the printed graph and a table of live buffers."
     )
@@ -227,7 +239,9 @@ class Config:
     deterministic = flag(False, "Only kernels whose results are the same bits in every run.")
     allow_tf32 = flag(False, "Let CUDA products of float32 use TF32 tensor cores (10 bits of mantissa).")
     fast_math = flag(False, "Allow rewrites that change rounding, or the outcome for nan and infinity.")
-    check = flag(False, "Evaluate before and after each pass of a compilation, and name the first that differs.")
+    check = flag(
+        False, "Evaluate before and after each pass of a compilation, and name the first that differs."
+    )
     bounds_check = flag(False, "Compile kernels with every access checked, and guard zones around buffers.")
     cache_dir = directory("Where compiled code is kept between runs; '' is the per-user cache directory.")
     cache_size_mb = integer(512, 0, "Bound on the size of that directory; 0 keeps nothing on disk.")
@@ -285,7 +299,10 @@ class Config:
 
         All values are checked before any is set. The switches belong to the process: other threads see them too.
         """
-        new = {name: _option(name, "config.change").check(value, "config.change") for name, value in values.items()}
+        new = {
+            name: _option(name, "config.change").check(value, "config.change")
+            for name, value in values.items()
+        }
         current = self._values()
         old = {name: current[name] for name in new}
         current.update(new)
@@ -310,12 +327,16 @@ class Config:
             if name not in _FROZEN:
                 raise _unknown(name, "config.freeze", _FROZEN)
         values = {name: getattr(self, name) for name in _FROZEN}
-        values.update({name: self.options()[name].check(value, "config.freeze") for name, value in changes.items()})
+        values.update(
+            {name: self.options()[name].check(value, "config.freeze") for name, value in changes.items()}
+        )
         values["threads"] = values["threads"] or available_cpus()
         return Options(**values)
 
 
-_OPTIONS: dict[str, Option[Any]] = {name: value for name, value in vars(Config).items() if isinstance(value, Option)}
+_OPTIONS: dict[str, Option[Any]] = {
+    name: value for name, value in vars(Config).items() if isinstance(value, Option)
+}
 _FROZEN = tuple(field.name for field in fields(Options))
 
 

@@ -66,10 +66,6 @@ class TargetUnavailable(TinygraphError, RuntimeError):
     """A target whose library or hardware is missing."""
 
 
-class ConfigError(TinygraphError, ValueError):
-    """A switch was given a value it does not take, or a place that switches are read from is unreadable."""
-
-
 class UnknownOption(ConfigError):
     """There is no switch of that name."""
 
