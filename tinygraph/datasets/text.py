@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sysconfig
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -83,6 +84,12 @@ def load_text(path: str | os.PathLike[str], shortest: int = 2) -> Corpus:
     return Corpus.of(text.replace("\r\n", "\n"), str(path), shortest)
 
 
+def _sources(root: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(set(folders) - _SKIPPED)
+        yield from (Path(folder, name) for name in sorted(files) if name.endswith(".py"))
+
+
 def standard_library(characters: int = 1_000_000) -> Corpus:
     """The first ``characters`` characters of the Python standard library's sources, file by file in their order.
 
@@ -92,11 +99,9 @@ def standard_library(characters: int = 1_000_000) -> Corpus:
     root = Path(sysconfig.get_path("stdlib"))
     pieces: list[str] = []
     length = 0
-    for path in sorted(root.rglob("*.py")):
+    for path in _sources(root):
         if length >= characters:
             break
-        if _SKIPPED.intersection(path.relative_to(root).parts):
-            continue
         try:
             text = path.read_bytes().decode("ascii")
         except (OSError, UnicodeDecodeError):
