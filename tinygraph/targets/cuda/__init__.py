@@ -1,0 +1,1 @@
+"""The ``cuda`` target: a Program printed as CUDA C, compiled by NVRTC and run through CuPy."""
