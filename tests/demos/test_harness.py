@@ -70,7 +70,7 @@ def make_model(data, rate=0.5, before=lambda step: None):
         p = scores(x)
         W.array = W.array - rate / (1 + 0.1 * steps.array) * x.T @ (p - np.eye(CLASSES)[y]) / BATCH
         steps.array = steps.array + 1
-        return -np.log(p[np.arange(BATCH), y]).mean()
+        return -np.log(np.maximum(p[np.arange(BATCH), y], 1e-30)).mean()
 
     def predictor(split):
         return lambda index: scores(split.x[index * BATCH : (index + 1) * BATCH]).argmax(axis=1)
