@@ -26,6 +26,13 @@ from tinygraph.demos.harness.stopping import deferred_interrupt
 from tinygraph.errors import DataError, InvalidValue
 
 CLASSES, SIDE, BATCH = 3, 4, 8
+DRAW_ALL = pictures.draw_all
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """Drawing takes longer than everything else here; the tests of pictures put it back."""
+    monkeypatch.setattr(pictures, "draw_all", lambda *args: None)
 
 
 class Value:
@@ -231,8 +238,9 @@ def test_second_ctrl_c_interrupts_at_once():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_pictures(tmp_path, data):
+def test_pictures(tmp_path, data, monkeypatch):
     pytest.importorskip("matplotlib")
+    monkeypatch.setattr(pictures, "draw_all", DRAW_ALL)
     train_classifier(make_model(data), arguments(tmp_path), epochs=3)
     for name in ("curve", "filters", "misclassified", "confusion"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
@@ -240,6 +248,7 @@ def test_pictures(tmp_path, data):
 
 def test_without_matplotlib_a_line_says_what_to_install(tmp_path, data, monkeypatch, capsys):
     monkeypatch.setattr(pictures.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(pictures, "draw_all", DRAW_ALL)
     train_classifier(make_model(data), arguments(tmp_path), epochs=1)
     assert 'for pictures: pip install "tinygraph[viz]"' in capsys.readouterr().out
     assert not list(tmp_path.glob("*.png"))
