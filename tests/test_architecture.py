@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import tinygraph.config
+from tinygraph import cli
 
-ROOT = Path(tinygraph.config.__file__).parent
+ROOT = Path(cli.__file__).parent
 # Each level may import, when a module is loaded, from itself and from the levels before it.
 LEVELS = [
     {"errors", "config", "arguments", "py"},

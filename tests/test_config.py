@@ -2,6 +2,7 @@
 
 import copy
 import doctest
+import importlib
 import os
 import subprocess
 import sys
@@ -9,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-import tinygraph.config as module
 from tinygraph.config import Config, ConfigError, Options, UnknownOption, available_cpus, parse_flags
+
+module = importlib.import_module(
+    "tinygraph.config"
+)  # not `import ... as`: the package has an attribute of that name
 
 
 @pytest.fixture
@@ -248,3 +252,12 @@ def test_environment_of_a_real_process(tmp_path):
 
 def test_examples_in_the_docstrings():
     assert doctest.testmod(module).failed == 0
+
+
+def test_the_table_in_the_documentation_is_complete():
+    page = Path(module.__file__).parents[1] / "docs" / "configuration.md"
+    if not page.exists():
+        pytest.skip("needs a checkout")
+    text = page.read_text(encoding="utf-8")
+    for name, option in Config.options().items():
+        assert f"| `{name}` | `{option.default!r}` | {option.__doc__} | {option.allowed} |" in text
