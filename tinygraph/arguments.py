@@ -37,6 +37,7 @@ def _checked(name: str, convert: Callable[[str], Any], fits: Callable[[Any], boo
 
 positive_int = _checked("a whole number of at least 1", int, lambda n: n >= 1)
 natural = _checked("a whole number of at least 0", int, lambda n: n >= 0)
+seed = _checked("a whole number from 0 to 4294967295", int, lambda n: 0 <= n < 2**32)
 positive_float = _checked("a positive, finite number", float, lambda x: math.isfinite(x) and x > 0)
 nonnegative_float = _checked("a finite number of at least 0", float, lambda x: math.isfinite(x) and x >= 0)
 probability = _checked("a number from 0 up to, but not including, 1", float, lambda x: 0 <= x < 1)

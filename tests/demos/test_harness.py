@@ -268,7 +268,7 @@ def test_confusion_counts():
         (["--learning-rate", "-1"], "--learning-rate: expected a positive, finite number, got '-1'"),
         (["--epochs", "-3"], "--epochs: expected a whole number of at least 1, got '-3'"),
         (["--batch-size", "0"], "--batch-size: expected a whole number of at least 1, got '0'"),
-        (["--seed", "x"], "--seed: expected a whole number of at least 0, got 'x'"),
+        (["--seed", "x"], "--seed: expected a whole number from 0 to 4294967295, got 'x'"),
         (["--target", "abacus"], "--target: invalid choice: 'abacus'"),
         (["--out", __file__], "--out: expected a directory to write to, found a file"),
         (["--json", "/no/where/x.json"], "--json: expected a file to write, there is no directory"),

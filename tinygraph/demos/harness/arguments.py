@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tinygraph.arguments import file_to_write, natural, output_directory, positive_float, positive_int
+from tinygraph.arguments import file_to_write, output_directory, positive_float, positive_int, seed
 from tinygraph.config import config
 
 TARGETS = ("numpy", "llvm", "cuda")
@@ -38,7 +38,7 @@ def add_training_arguments(
     )
     training.add_argument(
         "--seed",
-        type=natural,
+        type=seed,
         default=23455,
         metavar="S",
         help="of the initial weights (default: %(default)s)",
