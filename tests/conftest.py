@@ -1,4 +1,4 @@
-"""What every test starts from: switches as they were, the same random examples in each run, no GPU taken for granted."""
+"""What every test starts from: switches as they were, the same random examples in each run, no GPU assumed."""
 
 import importlib.util
 
