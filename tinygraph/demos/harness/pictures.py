@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from tinygraph.demos.harness.classifier import Classifier
 
-LARGEST_GRID = 36
+LARGEST_GRID = 35  # fills seven columns
 
 
 def missing() -> str | None:
@@ -38,7 +38,7 @@ def draw_all(
     if model.filters is not None:
         image_grid(model.filters(), title="first-layer weights").savefig(out / "filters.png")
     wrong = np.flatnonzero(predicted != test.y)
-    labels = [f"{test.y[i]}, read as {predicted[i]}" for i in wrong[:LARGEST_GRID]]
+    labels = [f"a {test.y[i]}, read as {predicted[i]}" for i in wrong[:LARGEST_GRID]]
     digits = test.x[wrong[:LARGEST_GRID]].reshape(-1, *shape)
     title = f"{len(wrong)} of {len(test):,} test digits are misread" + (
         f"; the first {LARGEST_GRID}" if len(wrong) > LARGEST_GRID else ""
