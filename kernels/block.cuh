@@ -120,3 +120,19 @@ __device__ T row_scan(T value, Op op, T* scratch, T* total) {
     *total = sum;
     return value;
 }
+
+// After row_scan, for threadIdx.y == 0: the combination of all warps before `warp` (at least one).
+template <typename T, typename Op>
+__device__ __forceinline__ T scan_of_warps(const T* scratch, int warp, Op op) {
+    T before = scratch[0];
+    for (int i = 1; i < warp; ++i) before = op(before, scratch[i]);
+    return before;
+}
+
+// ---- a row of threads per vector ---------------------------------------------------------------------------------
+// Rows of threads walk over the vectors together, so that barriers inside are met by all; `inside` is false for a row
+// of threads that has no vector left.
+#define EACH_VECTOR(count)                                                                                    \
+    for (i64 first = (i64)blockIdx.x * blockDim.y, last = (count); first < last; first += (i64)gridDim.x * blockDim.y) \
+        if (const i64 vector = first + threadIdx.y < last ? first + threadIdx.y : last - 1; true)             \
+            if (const bool inside = first + threadIdx.y < last; true)

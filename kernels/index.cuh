@@ -14,6 +14,10 @@ __device__ __forceinline__ i64 grid_threads() { return (i64)gridDim.x * blockDim
 // A grid-stride loop: right for any grid, and for n == 0.
 #define GRID_STRIDE(i, n) for (i64 i = grid_thread(); i < (n); i += grid_threads())
 
+// Rows of threads, a vector each: for code without barriers.
+#define GRID_ROWS(row, n) \
+    for (i64 row = (i64)blockIdx.x * blockDim.y + threadIdx.y; row < (n); row += (i64)gridDim.x * blockDim.y)
+
 template <typename T>
 __device__ __forceinline__ T ceil_div(T a, T b) { return (a + b - 1) / b; }
 

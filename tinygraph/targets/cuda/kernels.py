@@ -23,7 +23,9 @@ from tinygraph.errors import InvalidValue
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"[ \t]*$', re.MULTILINE)
 _ONCE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+once[ \t]*\n", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"@([a-z_]+)@")
-_KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:\w+(?:\s*\([^)]*\))?\s+)??(\w+)\s*\(')
+_KERNEL = re.compile(
+    r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s+|[A-Z_]+\s+)?(\w+)\s*\('
+)
 
 
 @lru_cache(maxsize=1)
