@@ -1,0 +1,11 @@
+"""tinygraph: a compiled-graph mini deep-learning compiler in Theano's model."""
+
+from tinygraph.config import config
+from tinygraph import tensor
+from tinygraph.compile.function import function
+from tinygraph.compile.io import In, Out
+from tinygraph.compile.mode import Mode
+from tinygraph.gradient import Lop, grad
+from tinygraph.tensor.shared import shared
+
+__all__ = ["In", "Lop", "Mode", "Out", "config", "function", "grad", "shared", "tensor"]

@@ -1,0 +1,248 @@
+"""Reverse mode: ``grad`` builds, for each variable, the expression of the cost's derivative by it.
+
+Walks the nodes between the variables and the cost backwards, adding up cotangents (Griewank & Walther, Evaluating
+Derivatives, 2008, chapter 3). A ``NullType`` cotangent marks a derivative that is undefined or not implemented; it is an
+error only where it is asked for.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tinygraph.errors import DisconnectedInputError, GradientError, NullTypeGradError, TypeMismatch
+from tinygraph.graph.convert import as_variable
+from tinygraph.graph.op import Apply, is_disconnected, is_null
+from tinygraph.graph.origin import origin_scope
+from tinygraph.graph.tensortype import TensorType
+from tinygraph.graph.traversal import ancestors, toposort
+from tinygraph.graph.type import DisconnectedType, NullType
+from tinygraph.graph.variable import Constant, Variable
+
+
+def grad(
+    cost: Variable | None,
+    wrt: Any,
+    consider_constant: Sequence[Variable] | None = None,
+    disconnected_inputs: str = "raise",
+    add_names: bool = True,
+    known_grads: Mapping[Variable, Any] | None = None,
+    return_disconnected: str = "zero",
+    null_gradients: str = "raise",
+) -> Any:
+    """The gradient of a scalar ``cost`` by ``wrt`` (a variable, or a list or tuple of them).
+
+    Parameters
+    ----------
+    consider_constant : variables not to be differentiated through
+    disconnected_inputs : 'raise', 'warn' or 'ignore' where the cost does not depend on a variable
+    known_grads : cotangents already known; then ``cost`` may be None
+    return_disconnected : 'zero' (zeros), 'none' or 'disconnected' for such variables
+    null_gradients : 'raise', or 'return' to get the NullType variable
+
+    Raises
+    ------
+    TypeMismatch (cost not a real scalar), DisconnectedInputError, NullTypeGradError
+    """
+    if cost is None and known_grads is None:
+        raise GradientError("grad: without a cost, known_grads must say where to start")
+    _check_choice("return_disconnected", return_disconnected, ("zero", "none", "disconnected"))
+    _check_choice("null_gradients", null_gradients, ("raise", "return"))
+    _check_choice("disconnected_inputs", disconnected_inputs, ("raise", "warn", "ignore"))
+    single = not isinstance(wrt, (list, tuple))
+    targets: list[Variable] = [wrt] if single else list(wrt)
+    for v in targets:
+        if not isinstance(v, Variable):
+            raise TypeMismatch(f"grad: wrt must be symbolic variables, got {v!r} ({type(v).__name__})")
+    start = _start(cost, known_grads)
+    cotangents = backpropagate(start, targets, set(consider_constant or ()))
+    found = []
+    for v in targets:
+        g = cotangents.get(v)
+        if is_disconnected(g):
+            _report_disconnected(v, cost, disconnected_inputs)
+            g = {"zero": _zeros(v), "none": None, "disconnected": DisconnectedType()()}[return_disconnected]
+        elif is_null(g) and null_gradients == "raise":
+            raise NullTypeGradError(f"grad: the derivative by {v} is {g.type.why_null}")  # type: ignore[union-attr]
+        elif g is not None and add_names and g.name is None and v.name is not None and not isinstance(g, Constant):
+            if g.owner is not None:
+                g.name = f"(d{cost.name if cost is not None and cost.name else 'cost'}/d{v.name})"
+        found.append(g)
+    if single:
+        return found[0]
+    return tuple(found) if isinstance(wrt, tuple) else found
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value.lower() not in allowed:
+        raise ValueError(f"grad: {name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+
+
+def _start(cost: Variable | None, known_grads: Mapping[Variable, Any] | None) -> dict[Variable, Variable]:
+    start: dict[Variable, Variable] = {}
+    for v, g in (known_grads or {}).items():
+        g = as_variable(g)
+        if isinstance(v.type, TensorType) and isinstance(g.type, TensorType) and g.type.ndim != v.type.ndim:
+            raise TypeMismatch(f"grad: the known gradient of {v} must have {v.type.ndim} dimensions, got {g.type}")
+        start[v] = g
+    if cost is None:
+        return start
+    if not isinstance(cost, Variable) or not isinstance(cost.type, (TensorType, NullType)):
+        raise TypeMismatch(f"grad: the cost must be a symbolic scalar, got {cost!r}")
+    if isinstance(cost.type, NullType):
+        raise NullTypeGradError(f"grad: the cost is undefined: {cost.type.why_null}")
+    if cost.type.ndim != 0:
+        raise TypeMismatch(
+            f"grad: the cost must be a scalar, got {cost} of type {cost.type}; reduce it first, for instance with "
+            f"{cost}.mean()" + (f"\n  built at {cost.origin.text()}" if cost.origin else "")
+        )
+    if cost not in start:
+        if cost.type.dtype[0] != "f":
+            raise TypeMismatch(f"grad: the cost must be of a float dtype, got {cost} of type {cost.type}")
+        from tinygraph.tensor.basic import constant
+
+        start[cost] = constant(1, dtype=cost.type.dtype)
+    return start
+
+
+def backpropagate(
+    start: Mapping[Variable, Variable], wrt: Sequence[Variable], consider_constant: set[Variable]
+) -> dict[Variable, Variable | None]:
+    """Cotangents of every variable between ``wrt`` and the variables that ``start`` gives cotangents of."""
+    nodes = toposort(list(start), blockers=consider_constant)
+    useful = _leads_to(nodes, set(wrt))
+    parts: dict[Variable, list[Variable]] = {v: [g] for v, g in start.items()}
+    totals: dict[Variable, Variable | None] = {}
+    for node in reversed(nodes):
+        if not any(o in parts for o in node.outputs):
+            continue
+        grads = [_total(o, parts, totals) for o in node.outputs]
+        if node not in useful:
+            continue
+        for v, g in zip(node.inputs, _pull(node, grads), strict=True):
+            if not is_disconnected(g):
+                parts.setdefault(v, []).append(g)  # type: ignore[arg-type]
+    for v in list(parts):
+        _total(v, parts, totals)
+    return totals
+
+
+def _leads_to(nodes: Sequence[Apply], wrt: set[Variable]) -> set[Apply]:
+    """Nodes computed from ``wrt`` along connected inputs; no other node need be differentiated."""
+    reached = set(wrt)
+    useful: set[Apply] = set()
+    for node in nodes:
+        hit = [i for i, v in enumerate(node.inputs) if v in reached]
+        if not hit:
+            continue
+        pattern = node.op.connection_pattern(node)
+        for k, out in enumerate(node.outputs):
+            if any(pattern[i][k] for i in hit):
+                reached.add(out)
+                useful.add(node)
+    return useful
+
+
+def _total(v: Variable, parts: dict[Variable, list[Variable]], totals: dict[Variable, Variable | None]) -> Any:
+    """The sum of the cotangents of ``v``, made once."""
+    if v in totals:
+        return totals[v]
+    total: Variable | None = None
+    for g in parts.get(v, ()):
+        if is_null(g) or is_null(total):
+            total = g if is_null(g) else total
+        else:
+            with origin_scope(v.origin):
+                total = g if total is None else total + g  # type: ignore[operator]
+    totals[v] = total
+    return total
+
+
+def _pull(node: Apply, grads: Sequence[Variable | None]) -> Sequence[Variable | None]:
+    """Cotangents of a node's inputs, checked."""
+    pattern = node.op.connection_pattern(node)
+    for g in grads:
+        if is_null(g):
+            return [g if any(row) else None for row in pattern]
+    with origin_scope(node.origin):
+        full = [_zeros(o) if g is None else _as_type(g, o) for g, o in zip(grads, node.outputs, strict=True)]
+        if getattr(node.op, "accepts_missing_grads", False):
+            full = [g if h is not None else None for g, h in zip(full, grads, strict=True)]
+        try:
+            found = node.op.pullback(node, full)
+        except NotImplementedError as error:
+            why = f"not implemented for {node.op}: {error}" + (f"\n  {node.origin.text()}" if node.origin else "")
+            return [NullType(why)() if any(row) and _differentiable(v) else None
+                    for row, v in zip(pattern, node.inputs, strict=True)]  # fmt: skip
+    if not isinstance(found, (list, tuple)) or len(found) != len(node.inputs):
+        raise GradientError(
+            f"{node.op}: its gradient must be a list of {len(node.inputs)} entries, one for each input, got {found!r}"
+        )
+    return [_checked(node, i, g, any(pattern[i])) for i, g in enumerate(found)]
+
+
+def _differentiable(v: Variable) -> bool:
+    return not isinstance(v.type, TensorType) or v.type.dtype[0] == "f"
+
+
+def _checked(node: Apply, i: int, g: Any, connected: bool) -> Variable | None:
+    v = node.inputs[i]
+    if g is None or not connected or is_disconnected(g):
+        return None
+    if is_null(g):
+        return g
+    if not isinstance(g, Variable):
+        g = as_variable(g)
+    if not isinstance(v.type, TensorType) or v.type.dtype[0] != "f":
+        return None
+    if not isinstance(g.type, TensorType) or g.type.ndim != v.type.ndim:
+        raise GradientError(
+            f"{node.op}: the gradient by input {i} ({v} of type {v.type}) has type {g.type}"
+            + (f"\n  built at {node.origin.text()}" if node.origin else "")
+        )
+    return _as_type(g, v)
+
+
+def _as_type(g: Variable, like: Variable) -> Variable:
+    """``g`` in the dtype of ``like`` (a float)."""
+    from tinygraph.tensor.maths import cast_to
+
+    if not isinstance(like.type, TensorType) or not isinstance(g.type, TensorType):
+        return g
+    return g if g.type.dtype == like.type.dtype or like.type.dtype[0] != "f" else cast_to(g, like.type.dtype)
+
+
+def _zeros(v: Variable) -> Any:
+    from tinygraph.config import config
+    from tinygraph.tensor.creation import zeros_like
+
+    if not isinstance(v.type, TensorType):
+        return DisconnectedType()()
+    return zeros_like(v) if v.type.dtype[0] == "f" else zeros_like(v, dtype=config.floatX)
+
+
+def _report_disconnected(v: Variable, cost: Variable | None, how: str) -> None:
+    message = f"grad: the cost{f' {cost}' if cost is not None else ''} does not depend on {v}" + (
+        f" (made at {v.origin})" if v.origin is not None else ""
+    )
+    if how == "raise":
+        raise DisconnectedInputError(
+            message + "; pass disconnected_inputs='ignore' (zeros) or 'warn' if that is intended"
+        )
+    if how == "warn":
+        warnings.warn(message, stacklevel=4)
+
+
+def Lop(f: Any, wrt: Any, eval_points: Any, consider_constant: Any = None, disconnected_inputs: str = "raise") -> Any:
+    """Vector times Jacobian: the sum over outputs ``f`` of ``eval_point . d f / d wrt``."""
+    outputs = list(f) if isinstance(f, (list, tuple)) else [f]
+    points = list(eval_points) if isinstance(eval_points, (list, tuple)) else [eval_points]
+    if len(outputs) != len(points):
+        raise GradientError(f"Lop: {len(outputs)} outputs but {len(points)} evaluation points")
+    return grad(None, wrt, consider_constant=consider_constant, known_grads=dict(zip(outputs, points, strict=True)),
+                disconnected_inputs=disconnected_inputs)  # fmt: skip
+
+
+def depends_on(outputs: Sequence[Variable], variable: Variable) -> bool:
+    return variable in set(ancestors(outputs))

@@ -1,0 +1,105 @@
+"""Running a printed program: workspaces, and the functions that the printed source calls."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygraph.lower.plan import MemoryPlan, plan_memory
+from tinygraph.program.instructions import Program
+from tinygraph.targets.numpy import intrinsics
+from tinygraph.targets.numpy.code import ALIGN
+from tinygraph.targets.numpy.printer import ProgramPrinter
+from tinygraph.targets.numpy.views import strided
+
+
+def flat(x: np.ndarray) -> np.ndarray:
+    """``x`` as a vector on the same memory."""
+    return x.reshape(-1)
+
+
+def scatter_add(x: np.ndarray, where: np.ndarray, values: np.ndarray) -> None:
+    """``x[where] += values``, repeated indices adding up."""
+    np.add.at(x, where, values)
+
+
+def namespace() -> dict[str, Any]:
+    """What the printed source may name."""
+    names: dict[str, Any] = {
+        "strided": strided, "flat": flat, "scatter_add": scatter_add, "wrap_index": intrinsics.wrap_index,
+        "empty": np.empty, "copyto": np.copyto, "matmul": np.matmul, "einsum": np.einsum, "take": np.take,
+        "argmax": np.argmax, "argmin": np.argmin, "broadcast_to": np.broadcast_to, "arange": np.arange,
+    }  # fmt: skip
+    for name in {*intrinsics.UFUNCS.values(), *intrinsics.REDUCERS.values()}:
+        names[name] = getattr(np, name)
+    for name, function in intrinsics.FUNCTIONS.items():
+        names[f"{name}_"] = function
+    for dtype in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16",
+                  "float32", "float64"):  # fmt: skip
+        names[dtype] = np.dtype(dtype).type
+    return names
+
+
+_NAMESPACE: dict[str, Any] = {}
+_counter = 0
+
+
+class NumpyExecutable:
+    """A program compiled for NumPy. Calls from several threads each take a workspace of their own."""
+
+    def __init__(self, program: Program):
+        global _counter
+        self.program = program
+        self.plan: MemoryPlan = plan_memory(program)
+        printer = ProgramPrinter(program)
+        self.text = printer.source()
+        self.scratch_bytes = printer.code.scratch_size
+        if not _NAMESPACE:
+            _NAMESPACE.update(namespace())
+        space = dict(_NAMESPACE)
+        space.update(printer.code.constants)
+        _counter += 1
+        filename = f"<tinygraph {program.name} {_counter}>"
+        linecache.cache[filename] = (len(self.text), None, self.text.splitlines(True), filename)
+        exec(compile(self.text, filename, "exec"), space)
+        self._bind: Callable[..., tuple] = space["bind"]
+        self._run: Callable[..., tuple] = space["run"]
+        self._pool: list[tuple] = []
+
+    def source(self) -> str:
+        return self.text
+
+    def _workspace(self) -> tuple:
+        """Planned memory, and the views on it."""
+        block = np.empty(self.plan.peak + self.scratch_bytes + ALIGN, dtype=np.uint8)
+        start = -block.ctypes.data % ALIGN
+        memory: dict[int, np.ndarray] = {}
+        for buf, offset in self.plan.offsets.items():
+            memory[buf.id] = np.ndarray((buf.size,), buf.dtype, block, start + offset)
+        for buf in self.program.constants:
+            memory[buf.id] = buf.data.reshape(-1)
+        base = start + self.plan.peak
+
+        def scratch(_: Any, offset: int, shape: Sequence[int], dtype: str) -> np.ndarray:
+            return np.ndarray(shape, dtype, block, base + offset)
+
+        return self._bind(memory, scratch)
+
+    def __call__(self, inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
+        """``(outputs, updates)``: fresh arrays."""
+        pool = self._pool
+        try:
+            w = pool.pop()
+        except IndexError:
+            w = self._workspace()
+        try:
+            return self._run(w, inputs, shareds, params, fresh)
+        finally:
+            pool.append(w)
+
+    def free(self) -> None:
+        """Give the workspaces' memory back."""
+        self._pool.clear()

@@ -1,0 +1,405 @@
+"""Printing one loop nest as NumPy calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygraph.program.expr import Access, Expr, loads, postorder
+from tinygraph.program.instructions import Nest
+from tinygraph.targets.numpy.code import Code, buffer_name
+from tinygraph.targets.numpy.contraction import is_contraction, print_contraction
+from tinygraph.targets.numpy.intrinsics import FUNCTIONS, REDUCERS, UFUNCS
+from tinygraph.targets.numpy.views import offset_text
+
+#: reductions over windows of at most this many points are unrolled
+_WINDOW = 25
+
+
+class NestPrinter:
+    """Prints the nests of one group. In a tiled group axis 0 runs over ``lo .. hi`` of its extent."""
+
+    def __init__(self, code: Code, tile: int | None = None, private: Any = ()):
+        self.code = code
+        self.tile = tile  # rows of a tile, or None
+        self.private = private
+        self.sliced: dict[str, str] = {}
+
+    # -- views ----------------------------------------------------------------------------------------------------
+
+    def shape(self, nest: Nest) -> tuple[int, ...]:
+        """Extents, the first cut down to a tile's."""
+        if self.tile is None or not nest.extents:
+            return nest.extents
+        return (min(self.tile, nest.extents[0]), *nest.extents[1:])
+
+    def view(self, access: Access, extents: Sequence[int]) -> str:
+        """An array for ``access``, of size 1 along axes it does not move along."""
+        shape = [1 if s == 0 else e for e, s in zip(extents, access.strides, strict=True)]
+        name = self.code.view(access, shape)
+        if self.tile is None or not access.strides or access.strides[0] == 0 or extents[0] == 1:
+            return name
+        if access.buffer in self.private:
+            key, text = f"{name}~", f"{name}[:hi - lo]"
+        else:
+            key, text = name, f"{name}[lo:hi]"
+        if key not in self.sliced:
+            self.sliced[key] = self.code.fresh("x")
+            self.code.body.add(f"{self.sliced[key]} = {text}")
+        return self.sliced[key]
+
+    def scratch(self, dtype: str, shape: Sequence[int], extents: Sequence[int]) -> tuple[str, str]:
+        """``(name to give back, name to use)`` of scratch memory for one value of a nest."""
+        shape = list(shape)
+        tiled = self.tile is not None and shape and extents[0] != 1 and shape[0] != 1
+        if tiled:
+            shape[0] = min(self.tile, shape[0])  # type: ignore[type-var]
+        name = self.code.take(dtype, shape)
+        if not tiled:
+            return name, name
+        local = self.code.fresh("y")
+        self.code.body.add(f"{local} = {name}[:hi - lo]")
+        return name, local
+
+    # -- nests ----------------------------------------------------------------------------------------------------
+
+    def print(self, nest: Nest) -> None:
+        if nest.points == 0 and nest.combine is None:
+            return
+        if nest.out.dynamic is not None:
+            self._scatter(nest)
+        elif nest.combine is None:
+            self._map(nest)
+        elif nest.points == 0:
+            self._identity(nest)
+        elif is_contraction(nest):
+            print_contraction(self, nest)
+        elif nest.combine.startswith("arg"):
+            self._arg(nest)
+        elif nest.accumulate and "r" not in nest.kinds:
+            self._accumulate(nest)
+        else:
+            self._reduce(nest)
+
+    def out_view(self, nest: Nest) -> str:
+        n = nest.kinds.count("p")
+        out = nest.out
+        return self.view(Access(out.buffer, out.offset, out.strides[:n], out.params), nest.extents[:n])
+
+    def _map(self, nest: Nest) -> None:
+        self.evaluate(nest.expr, nest, dest=self.out_view(nest), dest_buffer=nest.out)
+
+    def _identity(self, nest: Nest) -> None:
+        from tinygraph.program.reduction import identity
+
+        if not nest.accumulate:
+            self.code.body.add(f"{self.out_view(nest)}.fill({identity(nest.combine, nest.dtype)!r})")  # type: ignore
+
+    def _accumulate(self, nest: Nest) -> None:
+        """``out = out combine value`` at each point; points that share an element take turns."""
+        value = self.evaluate(nest.expr, nest)
+        if self.effective_shape(nest.expr, nest) != self.shape(nest):
+            value = f"broadcast_to({value}, {self._tile_shape(nest)})"
+        self.add_value(nest, value)
+
+    def add_value(self, nest: Nest, value: str) -> None:
+        """``out = out combine value`` for a value of the nest's full shape."""
+        out = nest.out
+        serial = overlapping_axes(nest)
+        ufunc = UFUNCS[nest.combine]  # type: ignore[index]
+        if not serial:
+            view = self.out_view(nest)
+            self.code.body.add(f"{ufunc}({view}, {value}, {view})")
+            return
+        names = {k: self.code.fresh("i") for k in serial}
+        depth = 0
+        for k in serial:
+            self.code.body.add(f"for {names[k]} in range({nest.extents[k]}):")
+            self.code.body.indent += 1
+            depth += 1
+        rest = [k for k in range(len(nest.extents)) if k not in serial]
+        start = offset_text(out) + "".join(f" + {names[k]} * {out.strides[k]}" for k in serial)
+        shape = tuple(nest.extents[k] for k in rest)
+        strides = tuple(out.strides[k] for k in rest)
+        target = self.code.fresh("w")
+        self.code.body.add(f"{target} = strided({self._base(out)}, {start}, {shape}, {strides})")
+        if self.tile is not None and 0 in rest and out.strides[0]:
+            self.code.body.add(f"{target} = {target}[{'0:hi - lo' if out.buffer in self.private else 'lo:hi'}]")
+        key = ", ".join(names[k] if k in serial else ":" for k in range(len(nest.extents)))
+        self.code.body.add(f"{ufunc}({target}, {value}[{key}], {target})")
+        self.code.body.indent -= depth
+
+    def _base(self, access: Access) -> str:
+        """The array behind a whole buffer."""
+        if access.buffer.kind in ("temp", "const"):
+            return self.code.view(Access(access.buffer, 0, (1,)), (access.buffer.size,))
+        return buffer_name(access.buffer)
+
+    def _arg(self, nest: Nest) -> None:
+        value = self.evaluate(nest.expr, nest)
+        n = nest.kinds.count("p")
+        full = self.effective_shape(nest.expr, nest)
+        if full != self.shape(nest):
+            value = f"broadcast_to({value}, {self._tile_shape(nest)})"
+        if len(nest.extents) - n > 1:
+            lead = ", ".join([f"{e}" for e in self._tile_shape(nest, as_list=True)[:n]])
+            value = f"{value}.reshape({lead + ', ' if lead else ''}-1)"
+        self.code.body.add(f"{nest.combine}({value}, axis=-1, out={self.out_view(nest)})")
+
+    def _tile_shape(self, nest: Nest, as_list: bool = False) -> Any:
+        sizes = [str(e) for e in nest.extents]
+        if self.tile is not None and sizes:
+            sizes[0] = "hi - lo"
+        return sizes if as_list else f"({', '.join(sizes)},)"
+
+    def _reduce(self, nest: Nest) -> None:
+        n = nest.kinds.count("p")
+        axes = tuple(range(n, len(nest.extents)))
+        out = self.out_view(nest)
+        ufunc = REDUCERS[nest.combine]  # type: ignore[index]
+        if self._is_window(nest):
+            self._window(nest, out, UFUNCS[nest.combine])  # type: ignore[index]
+            return
+        value = self.evaluate(nest.expr, nest)
+        effective = self.effective_shape(nest.expr, nest)
+        if any(effective[k] != nest.extents[k] for k in axes) or any(
+            effective[k] != self.shape(nest)[k] for k in range(n)
+        ):
+            value = f"broadcast_to({value}, {self._tile_shape(nest)})"
+        axis = axes[0] if len(axes) == 1 else axes
+        if nest.accumulate:
+            twin = UFUNCS[nest.combine]  # type: ignore[index]
+            self.code.body.add(f"{twin}({out}, {ufunc}.reduce({value}, axis={axis}), {out})")
+        else:
+            self.code.body.add(f"{ufunc}.reduce({value}, axis={axis}, out={out})")
+
+    def _is_window(self, nest: Nest) -> bool:
+        """A small window around each of many outputs, read straight from memory: pooling."""
+        points = int(np.prod([e for e, k in zip(nest.extents, nest.kinds, strict=True) if k == "r"]))
+        small = points <= _WINDOW and points * 4 <= nest.points
+        found = loads(nest.expr)
+        moving = any(s != 1 for s in found[0].attr.strides[nest.kinds.count("p") :]) if found else False
+        return small and nest.expr.op == "load" and found[0].attr.dynamic is None and moving and not nest.accumulate
+
+    def _window(self, nest: Nest, out: str, ufunc: str) -> None:
+        n = nest.kinds.count("p")
+        access = nest.expr.attr
+        offsets = [0]
+        for e, s in zip(nest.extents[n:], access.strides[n:], strict=True):
+            offsets = [o + i * s for o in offsets for i in range(e)]
+        pieces = [
+            self.view(Access(access.buffer, access.offset + o, access.strides[:n], access.params), nest.extents[:n])
+            for o in offsets
+        ]
+        if len(pieces) == 1:
+            self.code.body.add(f"copyto({out}, {pieces[0]})")
+            return
+        self.code.body.add(f"{ufunc}({pieces[0]}, {pieces[1]}, {out})")
+        for p in pieces[2:]:
+            self.code.body.add(f"{ufunc}({out}, {p}, {out})")
+
+    def _scatter(self, nest: Nest) -> None:
+        """Writes at addresses read from memory."""
+        value = self.evaluate(nest.expr, nest)
+        full = self._tile_shape(nest)
+        where = self.gather_address(nest.out, nest)
+        base = self._flat(nest.out)
+        serial = "r" in nest.kinds
+        source = f"broadcast_to({value}, {full})"
+        if nest.combine is None and not serial:
+            self.code.body.add(f"{base}[broadcast_to({where}, {full})] = {source}")
+        elif nest.combine == "add":
+            self.code.body.add(f"scatter_add({base}, broadcast_to({where}, {full}), {source})")
+        else:
+            self.code.body.add(f"{UFUNCS[nest.combine]}.at({base}, broadcast_to({where}, {full}), {source})")  # type: ignore
+
+    # -- addresses ------------------------------------------------------------------------------------------------
+
+    def _flat(self, access: Access) -> str:
+        base = self._base(access)
+        return base if access.buffer.kind in ("temp", "const") else f"flat({base})"
+
+    def gather_address(self, access: Access, nest: Nest) -> str:
+        """Flat element numbers of an access with a dynamic part."""
+        affine = Access(access.buffer, access.offset, access.strides, access.params)
+        terms = [self.evaluate(access.dynamic, nest)]  # type: ignore[arg-type]
+        for k, s in enumerate(affine.strides):
+            if s:
+                terms.append(self._axis_values(nest, k, s))
+        start = offset_text(affine)
+        if start != "0":
+            terms.append(f"({start})")
+        return " + ".join(terms)
+
+    def _axis_values(self, nest: Nest, k: int, step: int = 1) -> str:
+        """``step`` times the loop index of axis ``k``, shaped to broadcast against the nest."""
+        shape = [1] * len(nest.extents)
+        shape[k] = nest.extents[k]
+        name = self.code.constant((np.arange(nest.extents[k], dtype="int64") * step).reshape(shape))
+        return f"{name}[lo:hi]" if self.tile is not None and k == 0 else name
+
+    # -- expressions ----------------------------------------------------------------------------------------------
+
+    def effective_shape(self, e: Expr, nest: Nest) -> tuple[int, ...]:
+        """The nest's extents (a tile's) along axes that ``e`` varies with, 1 elsewhere."""
+        moves = self._moving(e, len(nest.extents))
+        return tuple(s if m else 1 for s, m in zip(self.shape(nest), moves, strict=True))
+
+    def _moving(self, e: Expr, n: int) -> tuple[bool, ...]:
+        memo: dict[int, tuple[bool, ...]] = {}
+        for x in postorder(e):
+            if x.op == "load":
+                own = [s != 0 for s in x.attr.strides]
+                if x.attr.dynamic is not None:
+                    own = [a or b for a, b in zip(own, self._moving(x.attr.dynamic, n), strict=True)]
+            elif x.op == "axis":
+                own = [k == x.attr for k in range(n)]
+            else:
+                own = [any(memo[id(a)][k] for a in x.args) for k in range(n)]
+            memo[id(x)] = tuple(own)
+        return memo[id(e)]
+
+    def evaluate(self, e: Expr, nest: Nest, dest: str | None = None, dest_buffer: Access | None = None) -> str:
+        """Print the computation of ``e``; the name of the result, ``dest`` if given (then of the nest's full shape)."""
+        return _Evaluation(self, nest, e, dest, dest_buffer).run()
+
+
+class _Evaluation:
+    """One expression as a sequence of calls, with scratch memory reused as values die."""
+
+    def __init__(self, printer: NestPrinter, nest: Nest, e: Expr, dest: str | None, dest_access: Access | None):
+        self.p = printer
+        self.code = printer.code
+        self.nest = nest
+        self.e = e
+        self.dest = dest
+        self.order = postorder(e)
+        self.uses: dict[int, int] = {}
+        for x in self.order:
+            for a in x.args:
+                self.uses[id(a)] = self.uses.get(id(a), 0) + 1
+        #: value -> (name, handle to give back, dtype, shape)
+        self.values: dict[int, str] = {}
+        self.owned: dict[int, tuple[str, str, str, tuple[int, ...]]] = {}
+        reads_dest = dest_access is not None and any(x.attr.buffer is dest_access.buffer for x in loads(e))
+        self.dest_free = dest is not None and not reads_dest
+        self.full = printer.shape(nest)
+
+    def run(self) -> str:
+        for x in self.order:
+            self.values[id(x)] = self._value(x, last=x is self.e)
+        name = self.values[id(self.e)]
+        if self.dest is not None and name != self.dest:
+            self.code.body.add(f"copyto({self.dest}, {name}, 'unsafe')")
+            self._release(self.e)
+            return self.dest
+        return name
+
+    def _value(self, x: Expr, last: bool) -> str:
+        if x.op == "const":
+            return literal(x)
+        if x.op == "param":
+            return x.attr
+        if x.op == "axis":
+            return self.p._axis_values(self.nest, x.attr)
+        if x.op == "load":
+            return self._load(x)
+        shape = self.p.effective_shape(x, self.nest)
+        args = [self.values[id(a)] for a in x.args]
+        for a in x.args:
+            self.uses[id(a)] -= 1
+        if all(a.op == "const" for a in x.args):
+            args[0] = f"{x.args[0].dtype}({args[0]})"
+        out = self._output(x, shape, last)
+        self._call(x, args, out)
+        for a in x.args:
+            if self.uses[id(a)] == 0:
+                self._release(a)
+        return out
+
+    def _load(self, x: Expr) -> str:
+        access = x.attr
+        if access.dynamic is None:
+            return self.p.view(access, self.nest.extents)
+        where = self.p.gather_address(access, self.nest)
+        return f"take({self.p._flat(access)}, {where})"
+
+    def _output(self, x: Expr, shape: tuple[int, ...], last: bool) -> str:
+        """Memory for the result: the destination, an argument that dies here, or fresh scratch."""
+        if last and self.dest is not None and shape == self.full and x.dtype == self.nest.dtype:
+            return self.dest
+        for a in x.args:
+            own = self.owned.get(id(a))
+            if own and self.uses[id(a)] == 0 and own[2] == x.dtype and own[3] == shape:
+                self.owned[id(x)] = self.owned.pop(id(a))
+                return own[0]
+        if self.dest_free and shape == self.full and x.dtype == self.nest.dtype:
+            self.dest_free = False
+            self.owned[id(x)] = (self.dest, "", x.dtype, shape)  # type: ignore[assignment]
+            return self.dest  # type: ignore[return-value]
+        real = tuple(e if s != 1 or e == 1 else 1 for e, s in zip(self.full, shape, strict=True))
+        handle, name = self.p.scratch(x.dtype, real, self.nest.extents or (1,))
+        self.owned[id(x)] = (name, handle, x.dtype, shape)
+        return name
+
+    def _release(self, x: Expr) -> None:
+        own = self.owned.pop(id(x), None)
+        if own is None:
+            return
+        name, handle, dtype, shape = own
+        if not handle:
+            self.dest_free = True
+        elif handle == name:
+            self.code.give(handle, dtype, shape)
+
+    def _call(self, x: Expr, args: list[str], out: str) -> None:
+        add = self.code.body.add
+        if x.op == "cast":
+            add(f"copyto({out}, {args[0]}, 'unsafe')")
+        elif x.op in UFUNCS:
+            add(f"{UFUNCS[x.op]}({', '.join(args)}, {out})")
+        elif x.op == "index":
+            add(f"wrap_index({args[0]}, {x.attr}, {out})")
+        elif x.op in FUNCTIONS:
+            add(f"{x.op}_({', '.join(args)}, {out})")
+        else:
+            raise NotImplementedError(f"the numpy target has no {x.op}")
+
+
+def literal(x: Expr) -> str:
+    """A constant as Python text; NumPy gives a Python number the other operand's dtype."""
+    v = x.attr
+    if isinstance(v, float) and (v != v or v in (float("inf"), float("-inf"))):
+        return f"float({str(v)!r})"
+    if x.dtype == "bool":
+        return str(bool(v))
+    return repr(v)
+
+
+def overlapping_axes(nest: Nest) -> list[int]:
+    """Axes to run one step at a time so that no two points of a step write the same element."""
+    strides = nest.out.strides
+    order = sorted((k for k in range(len(nest.extents)) if nest.extents[k] > 1), key=lambda k: abs(strides[k]))
+    serial = [k for k in order if strides[k] == 0]
+    reach = 1
+    kept: list[int] = []
+    for k in order:
+        if strides[k] == 0:
+            continue
+        if abs(strides[k]) < reach:
+            # the shorter of the clashing loops goes serial
+            clash = min([j for j in kept if _reach(nest, j) > abs(strides[k])] + [k], key=lambda j: nest.extents[j])
+            serial.append(clash)
+            if clash != k:
+                kept.remove(clash)
+                kept.append(k)
+        else:
+            kept.append(k)
+        reach = 1 + sum(abs(strides[j]) * (nest.extents[j] - 1) for j in kept)
+    return sorted(serial)
+
+
+def _reach(nest: Nest, k: int) -> int:
+    return 1 + abs(nest.out.strides[k]) * (nest.extents[k] - 1)

@@ -1,0 +1,189 @@
+"""Printing a Program as a Python function over NumPy calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygraph.program.instructions import (
+    Branch,
+    Group,
+    Host,
+    Instruction,
+    Loop,
+    Nest,
+    Program,
+    Ref,
+    Routine,
+)
+from tinygraph.program.expr import Access
+from tinygraph.targets.numpy.code import ALIGN, Code, Lines, buffer_name
+from tinygraph.targets.numpy.nests import NestPrinter
+
+#: working sets above this many bytes are run in tiles
+_TILE_ABOVE = 512 * 1024
+_TILE_BYTES = 192 * 1024
+
+
+class ProgramPrinter:
+    """Prints ``bind`` and ``run`` of a program; see ``targets/numpy/code.py``."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.code = Code()
+
+    def source(self) -> str:
+        """The whole module's text."""
+        for instruction in self.program.instructions:
+            self.instruction(instruction)
+        return self._assemble()
+
+    # -- instructions ---------------------------------------------------------------------------------------------
+
+    def instruction(self, i: Instruction) -> None:
+        where = f"  # {i.label}" + (f"  {i.origin}" if i.origin is not None else "")
+        self.code.body.add(where.strip() if i.label else "# copy")
+        if isinstance(i, Nest):
+            self.group(Group([i], 1 if i.kinds.startswith("p") else 0))
+        elif isinstance(i, Group):
+            self.group(i)
+        elif isinstance(i, Routine):
+            self.routine(i)
+        elif isinstance(i, Host):
+            self.host(i)
+        elif isinstance(i, Loop):
+            from tinygraph.targets.numpy.loops import print_loop
+
+            print_loop(self, i)
+        elif isinstance(i, Branch):
+            self.branch(i)
+        else:
+            raise NotImplementedError(type(i).__name__)
+
+    def group(self, g: Group) -> None:
+        tile = self.tile_rows(g)
+        if tile is None:
+            printer = NestPrinter(self.code, None, g.private)
+            for nest in g.nests:
+                printer.print(nest)
+        else:
+            n = g.nests[0].extents[0]
+            with self.code.body.block(f"for lo in range(0, {n}, {tile}):"):
+                self.code.body.add(f"hi = min(lo + {tile}, {n})")
+                printer = NestPrinter(self.code, tile, g.private)
+                for nest in g.nests:
+                    printer.print(nest)
+        self.code.end_group()
+
+    def tile_rows(self, g: Group) -> int | None:
+        """Rows of a tile over the shared outer loop, or None to run the group whole."""
+        if g.outer == 0 or any(n.kinds[:1] != "p" or n.accumulate for n in g.nests):
+            return None
+        from tinygraph.targets.numpy.contraction import is_contraction
+
+        if len(g.nests) == 1 and (is_contraction(g.nests[0]) or g.nests[0].expr.op in ("load", "const")):
+            return None
+        n = g.nests[0].extents[0]
+        row = sum(nest.points // max(n, 1) * np.dtype(nest.dtype).itemsize for nest in g.nests)
+        if row * n <= _TILE_ABOVE or n < 2:
+            return None
+        rows = max(1, _TILE_BYTES // max(row, 1))
+        return None if rows >= n else rows
+
+    def array(self, r: Ref) -> str:
+        """A Ref as an array of its own shape."""
+        if r.buffer.kind == "dynamic" or r.dtype == "object":
+            return buffer_name(r.buffer)
+        return self.code.view(Access(r.buffer, r.offset, r.strides, r.params), r.shape)
+
+    def routine(self, i: Routine) -> None:
+        run = self.code.constant(i.run)
+        args = [self.array(r) for r in (*i.inputs, *i.outputs)]
+        args += [f"{k}={v!r}" for k, v in i.attrs.items()]
+        self.code.body.add(f"{run}({', '.join(args)})")
+
+    def host(self, i: Host) -> None:
+        run = self.code.constant(HostCall(i.node, [r.buffer.kind == "dynamic" for r in i.outputs]))
+        args = ", ".join(self.array(r) for r in i.inputs)
+        results = [self.code.fresh("h") for _ in i.outputs]
+        self.code.body.add(f"{', '.join(results)}, = {run}({args})")
+        for name, r in zip(results, i.outputs, strict=True):
+            if r.buffer.kind == "dynamic":
+                self.code.body.add(f"{buffer_name(r.buffer)} = {name}")
+            else:
+                self.code.body.add(f"copyto({self.array(r)}, {name})")
+
+    def branch(self, i: Branch) -> None:
+        with self.code.body.block(f"if {self.array(i.condition)}:"):
+            for step in i.then:
+                self.instruction(step)
+        with self.code.body.block("else:"):
+            for step in i.otherwise:
+                self.instruction(step)
+
+    # -- putting it together --------------------------------------------------------------------------------------
+
+    def _assemble(self) -> str:
+        p, code = self.program, self.code
+        results = [self.array(r) for r in p.outputs], [self.array(r) for r in p.updates]
+        run = Lines()
+        if code.bound:
+            run.add(f"({', '.join(code.bound)},) = w")
+        for kind, refs in (("input", p.inputs), ("shared", p.shared)):
+            used = [f"{kind}{r.buffer.slot}" for r in refs]
+            if used:
+                run.add(f"{', '.join(used)}, = {kind}s")
+        if p.params:
+            run.add(f"{', '.join(p.params)}, = params")
+        for r in p.outputs:
+            if r.buffer.kind == "output":
+                run.add(f"output{r.buffer.slot} = empty({r.shape}, {r.dtype!r})")
+        for k, r in enumerate(p.updates):
+            if r.buffer.kind == "update":
+                run.add(f"update{r.buffer.slot} = fresh({k}, {r.shape}, {r.dtype!r})")
+        outs, news = (", ".join(x) + ("," if len(x) == 1 else "") for x in results)
+        tail = f"    return ({outs}), ({news})\n"
+        bind = Lines()
+        for line in code.bind.text:
+            bind.text.append(line)
+        bind.add(f"return ({', '.join(code.bound)}{',' if len(code.bound) == 1 else ''})")
+        head = str(code.head) if code.head.text else ""
+        body = str(code.body) if code.body.text else ""
+        return (
+            f"def bind(m, scratch):\n{bind}\n\n"
+            f"def run(w, inputs, shareds, params, fresh):\n{str(run) if run.text else ''}{head}{body}{tail}"
+        )
+
+
+class HostCall:
+    """A node run in Python; the arrays it gets are read-only, the results checked against what was announced."""
+
+    def __init__(self, node: Any, dynamic: list[bool]):
+        self.node = node
+        self.dynamic = dynamic
+
+    def __call__(self, *inputs: Any) -> list[Any]:
+        try:
+            results = self.node.op.evaluate(self.node, inputs)
+        except Exception as error:
+            raise with_node(error, self.node, inputs) from error
+        for out, value, free in zip(self.node.outputs, results, self.dynamic, strict=True):
+            if value is None:
+                raise TypeError(f"{self.node.op}: perform left output {out.index} empty")
+            if free and out.type.dtype is not None:
+                out.type.filter(np.asarray(value), strict=True)
+        return results
+
+
+def with_node(error: Exception, node: Any, inputs: Any) -> Exception:
+    """The error with the node, its inputs' shapes and the user's line added as a note."""
+    shapes = ", ".join(f"{getattr(x, 'dtype', type(x).__name__)}{getattr(x, 'shape', '')}" for x in inputs)
+    error.add_note(f"  in {node.op} with inputs {shapes}")
+    if node.origin is not None:
+        error.add_note(f"  built at {node.origin.text()}")
+    return error
+
+
+def aligned(nbytes: int) -> int:
+    return -(-nbytes // ALIGN) * ALIGN

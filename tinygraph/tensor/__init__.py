@@ -1,0 +1,58 @@
+"""The symbolic language, by Theano's names: ``import tinygraph.tensor as T``."""
+
+# The order matters: variables first, then what their methods are made of.
+from tinygraph.graph.tensortype import TensorType
+from tinygraph.tensor.variable import TensorConstant, TensorSharedVariable, TensorVariable
+from tinygraph.tensor.basic import *  # noqa: F403
+from tinygraph.tensor.basic import CONSTRUCTORS, as_tensor, as_tensor_variable, constant, tensor
+from tinygraph.tensor.join import concatenate, join, make_vector, split, stack
+from tinygraph.tensor.maths import *  # noqa: F403
+from tinygraph.tensor.maths import abs, cast_to, pow, round  # noqa: A004
+from tinygraph.tensor.maths import cast_to as cast
+from tinygraph.tensor.elemwise import Elemwise
+from tinygraph.tensor.shape import *  # noqa: F403
+from tinygraph.tensor.broadcast import alloc, broadcast_like, broadcast_to, fill, second, sum_to
+from tinygraph.tensor.creation import (
+    arange,
+    eye,
+    full,
+    full_like,
+    identity_like,
+    linspace,
+    meshgrid,
+    ones,
+    ones_like,
+    tri,
+    tril,
+    triu,
+    zeros,
+    zeros_like,
+)
+from tinygraph.tensor.reduce import (  # noqa: A004
+    all,
+    amax,
+    amin,
+    any,
+    argmax,
+    argmin,
+    max,
+    max_and_argmax,
+    mean,
+    min,
+    prod,
+    ptp,
+    std,
+    sum,
+    var,
+)
+from tinygraph.tensor.dot import batched_dot, dot, matmul, outer
+from tinygraph.tensor.index import getitem, inc_subtensor, set_subtensor
+
+globals().update(CONSTRUCTORS)
+
+
+def grad(*args, **kwargs):  # noqa: ANN002, ANN003, ANN201
+    """``tinygraph.grad`` under Theano's other name."""
+    from tinygraph.gradient import grad as gradient
+
+    return gradient(*args, **kwargs)
