@@ -359,7 +359,8 @@ class _Evaluation:
         if x.op == "cast":
             add(f"copyto({out}, {args[0]}, 'unsafe')")
         elif x.op in UFUNCS:
-            add(f"{UFUNCS[x.op]}({', '.join(args)}, {out})")
+            keyword = "out=" if x.op in ("minimum", "maximum") else ""  # these two deprecate a third position
+            add(f"{UFUNCS[x.op]}({', '.join(args)}, {keyword}{out})")
         elif x.op == "index":
             add(f"wrap_index({args[0]}, {x.attr}, {out})")
         elif x.op in FUNCTIONS:
