@@ -382,7 +382,7 @@ def _from_sources(environ: Mapping[str, str], home: Path | None) -> dict[str, An
 
 def _from_file(path: Path) -> dict[str, Any]:
     parser = configparser.ConfigParser(interpolation=None)
-    parser.optionxform = str  # option names keep their case
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
     try:
         parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
     except OSError as error:
