@@ -39,6 +39,14 @@ declare i32 @sched_yield()
 declare i64 @llvm.smin.i64(i64, i64)
 declare i64 @llvm.smax.i64(i64, i64)
 
+$DECLARE_PAUSE
+
+; Tell the processor that this thread is waiting.
+define internal void @pause() {
+  $CALL_PAUSE
+  ret void
+}
+
 ; ---------------------------------------------------------------------------------------------- the loop itself
 
 ; Whether *stop is there and not zero.
@@ -231,7 +239,7 @@ wait:
   %patient = icmp slt i64 %count, %spins
   br i1 %patient, label %spin, label %yield
 spin:
-  call void asm sideeffect "$PAUSE", ""()
+  call void @pause()
   %count.next = add i64 %count, 1
   br label %look
 yield:
@@ -321,7 +329,7 @@ idle:
   %patient = icmp slt i64 %count, %spins
   br i1 %patient, label %spin, label %sleep
 spin:
-  call void asm sideeffect "$PAUSE", ""()
+  call void @pause()
   %count.next = add i64 %count, 1
   br label %look
 sleep:
@@ -388,7 +396,7 @@ entry:
   br label %again
 again:
   %i = phi i64 [ 0, %entry ], [ %i.next, %again ]
-  call void asm sideeffect "$PAUSE", ""()
+  call void @pause()
   %i.next = add i64 %i, 1
   %more = icmp slt i64 %i.next, %pauses
   br i1 %more, label %again, label %done

@@ -26,11 +26,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from llvmlite import ir
 
@@ -82,15 +82,14 @@ class Pool:
         self._helpers = self._native("pool_helpers", i64)
         self._forget_helpers = self._native("pool_forget_helpers", void)
         self._spin = self._native("pool_spin", void, i64)
-        self._chain = self._native("chain_interrupt", void, pointer)
         self._flag = ctypes.c_int32.from_address(library.address("tinygraph_interrupt"))
-        self._interruptible = 0
+        self._interruptible = _Interruptible(library, self._flag)
         self._spins = self._pauses_in(SPIN_SECONDS)
         self.resize(threads)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget_helpers)
 
-    def _native(self, name: str, result: type | None, *arguments: type):
+    def _native(self, name: str, result: type | None, *arguments: type) -> Callable[..., Any]:
         return ctypes.CFUNCTYPE(result, *arguments)(self._library.address(f"tinygraph_{name}"))
 
     def _pauses_in(self, seconds: float) -> int:
@@ -140,32 +139,15 @@ class Pool:
         """Run a native body (an address) from Python, which is free for other threads meanwhile; True when stopped."""
         return bool(self._parallel_for(body, context, n, grain, threads, stop))
 
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
+    def interruptible(self) -> AbstractContextManager[None]:
         """Within it Ctrl-C also raises the interrupt flag, so that native code that polls it returns early.
 
         Python's own handler has then been told as well, and raises KeyboardInterrupt as soon as Python runs again.
         If no exception comes (a handler of the user's did not raise one), the interrupted work may be started anew.
-        Does nothing in threads other than the main one, which Python handles no signals in. Costs microseconds.
+        Does nothing in threads other than the main one, in which Python handles signals, nor while SIGINT is ignored
+        or left to the system. Costs about two microseconds.
         """
-        if threading.get_ident() != threading.main_thread().ident:
-            yield
-            return
-        if self._interruptible:
-            yield
-            return
-        self._flag.value = 0
-        self._interruptible += 1
-        previous = _set_handler(signal.SIGINT, self._library.address("tinygraph_on_interrupt"))
-        self._chain(previous)
-        if previous == _IGNORE:
-            _set_handler(signal.SIGINT, previous)
-        try:
-            yield
-        finally:
-            self._interruptible -= 1
-            if previous is not None:
-                _set_handler(signal.SIGINT, previous)
+        return self._interruptible
 
     @property
     def interrupted(self) -> bool:
@@ -173,22 +155,49 @@ class Pool:
         return self._flag.value != 0
 
 
-_IGNORE = 1
+class _Interruptible:
+    """Puts our signal handler before Python's while native code runs in the main thread."""
 
+    def __init__(self, library: Library, flag: ctypes.c_int32) -> None:
+        self._flag = flag
+        self._handler = library.address("tinygraph_on_interrupt")
+        self._chain = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.address("tinygraph_chain_interrupt"))
+        self._get = ctypes.pythonapi.PyOS_getsig
+        self._get.argtypes, self._get.restype = [ctypes.c_int], ctypes.c_void_p
+        self._set = ctypes.pythonapi.PyOS_setsig
+        self._set.argtypes, self._set.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
+        self._depth = 0
+        self._previous: int | None = None
 
-def _set_handler(number: int, handler: int | None) -> int | None:
-    """Install a C signal handler the way Python installs its own; the one before."""
-    return _py_os_setsig()(number, handler)
+    def __enter__(self) -> None:
+        if threading.get_ident() != threading.main_thread().ident:
+            return
+        self._depth += 1
+        if self._depth > 1:
+            return
+        self._flag.value = 0
+        self._previous = self._get(signal.SIGINT)
+        if self._is_real():
+            self._chain(self._previous)  # before the handler that reads it
+            self._set(signal.SIGINT, self._handler)
 
+    def __exit__(self, *exception: object) -> None:
+        if threading.get_ident() != threading.main_thread().ident:
+            return
+        self._depth -= 1
+        if self._depth == 0 and self._is_real():
+            self._set(signal.SIGINT, self._previous)
 
-@cache
-def _py_os_setsig():
-    function = ctypes.pythonapi.PyOS_setsig
-    function.argtypes, function.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
-    return function
+    def _is_real(self) -> bool:
+        """Whether there is a handler to go before: 0 and 1 stand for the system's default and for ignoring."""
+        return (self._previous or 0) > 1
 
 
 # ---------------------------------------------------------------------- making it
+
+# By processor: an intrinsic, its parameters, its arguments. (aarch64 has `yield`, which most of them skip at once.)
+_X86, _ARM = ("llvm.x86.sse2.pause", "()", "()"), ("llvm.aarch64.isb", "(i32)", "(i32 15)")
+_PAUSES = {"x86_64": _X86, "amd64": _X86, "aarch64": _ARM, "arm64": _ARM}
 
 _lock = threading.Lock()
 _pool: Pool | None = None
@@ -207,10 +216,12 @@ def get_pool(engine: Engine | None = None) -> Pool:
 
 def pool_source(machine: str | None = None, system: str | None = None) -> str:
     """pool.ll for a processor and an operating system."""
-    machine, system = (machine or platform.machine()).lower(), system or sys.platform
-    pause = {"x86_64": "pause", "amd64": "pause", "aarch64": "isb", "arm64": "isb"}.get(machine, "nop")
-    text = Template(Path(__file__).with_name("pool.ll").read_text(encoding="utf-8")).substitute(PAUSE=pause)
-    return _without_threads(text) if system == "win32" else text
+    instruction = _PAUSES.get((machine or platform.machine()).lower())
+    declaration = f"declare void @{instruction[0]}{instruction[1]}" if instruction else ""
+    call = f"call void @{instruction[0]}{instruction[2]}" if instruction else 'call void asm sideeffect "", ""()'
+    template = Template(Path(__file__).with_name("pool.ll").read_text(encoding="utf-8"))
+    text = template.substitute(DECLARE_PAUSE=declaration, CALL_PAUSE=call)
+    return _without_threads(text) if (system or sys.platform) == "win32" else text
 
 
 def _without_threads(text: str) -> str:
