@@ -1,8 +1,8 @@
 """Reverse mode: ``grad`` builds, for each variable, the expression of the cost's derivative by it.
 
 Walks the nodes between the variables and the cost backwards, adding up cotangents (Griewank & Walther, Evaluating
-Derivatives, 2008, chapter 3). A ``NullType`` cotangent marks a derivative that is undefined or not implemented; it is an
-error only where it is asked for.
+Derivatives, 2008, chapter 3). A ``NullType`` cotangent marks a derivative that is undefined or not implemented;
+it is an error only where it is asked for.
 """
 
 from __future__ import annotations
