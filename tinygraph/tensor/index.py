@@ -365,8 +365,8 @@ def is_advanced(entry: Any) -> bool:
     return isinstance(entry, (list, np.ndarray)) and not (isinstance(entry, np.ndarray) and entry.ndim == 0)
 
 
-def expand_key(x: Variable, key: Any) -> tuple[list[Any], list[int]]:
-    """An index key as entries for the dimensions of ``x`` (no None, no ``...``), and result positions of new axes."""
+def expand_key(x: Variable, key: Any) -> list[Any]:
+    """An index key as a list, with ``...`` replaced by the slices it stands for (left where it stands for none)."""
     entries = list(key) if isinstance(key, tuple) else [key]
     ndim = x.type.ndim  # type: ignore[attr-defined]
     used = 0
@@ -379,28 +379,34 @@ def expand_key(x: Variable, key: Any) -> tuple[list[Any], list[int]]:
         raise InvalidValue("an index may hold one '...' only")
     if used > ndim:
         raise IndexOutOfRange(f"{used} indices for {ndim} dimensions of {x} ({x.type})")
-    if any(e is Ellipsis for e in entries):
+    if any(e is Ellipsis for e in entries) and ndim > used:
         at = next(i for i, e in enumerate(entries) if e is Ellipsis)
         entries[at : at + 1] = [slice(None)] * (ndim - used)
-    return entries, []
+    return entries
 
 
 def getitem(x: Any, key: Any) -> Any:
     """``x[key]`` with all of NumPy's indexing."""
     x = as_tensor_variable(x)
-    entries, _ = expand_key(x, key)
+    entries = expand_key(x, key)
     if any(is_advanced(e) for e in entries):
         from tinygraph.tensor.advanced_index import advanced_getitem
 
         return advanced_getitem(x, entries)
-    basic = [e for e in entries if e is not None]
+    basic = [e for e in entries if e is not None and e is not Ellipsis]
     while basic and isinstance(basic[-1], slice) and basic[-1] == slice(None):
         basic.pop()
     y = x
-    if any(not (isinstance(e, slice) and e == slice(None)) for e in basic):
+    if any(not (isinstance(e, slice) and e == slice(None)) for e in basic) or None not in entries:
         idx_list, numbers = split_index(basic)
         y = Subtensor(idx_list)(x, *numbers)
-    return _insert_new_axes(y, entries)
+    return mark_indexed(_insert_new_axes(y, entries), x)
+
+
+def mark_indexed(y: Any, x: Any) -> Any:
+    """``y``, remembered as an index of ``x``: set_subtensor and inc_subtensor give a tensor like ``x``."""
+    y.__dict__["_indexed"] = x
+    return y
 
 
 def _insert_new_axes(y: Any, entries: Sequence[Any]) -> Any:
@@ -438,31 +444,36 @@ def inc_subtensor(x: Any, y: Any, inplace: bool = False, tolerate_inplace_aliasi
             f"cannot put values of {y.type.dtype} into a tensor of {source.type.dtype}; cast them first: "  # type: ignore
             f"T.cast(y, {source.type.dtype!r})"  # type: ignore[attr-defined]
         )
-    if isinstance(op, Subtensor):
-        return IncSubtensor(op.idx_list, set_instead_of_inc)(source, y, *x.owner.inputs[1:])
-    return _inc_through(x, y, set_instead_of_inc, ignore_duplicates)
+    origin = x.__dict__.get("_indexed")
+    return _inc_through(x, y, origin if origin is not None else source, set_instead_of_inc, ignore_duplicates)
 
 
-def _inc_through(x: Any, y: Any, set_instead_of_inc: bool, ignore_duplicates: bool) -> Any:
-    """``inc_subtensor`` of an index that getitem built from several ops: write into the innermost, then rebuild."""
+def _inc_through(x: Any, y: Any, origin: Any, set_instead_of_inc: bool, ignore_duplicates: bool) -> Any:
+    """Write ``y`` at ``x`` and give a tensor like ``origin``, from which ``x`` was read in one or more steps."""
     from tinygraph.tensor.advanced_index import AdvancedSubtensor, inc_advanced
     from tinygraph.tensor.broadcast import broadcast_like
     from tinygraph.tensor.shape import DimShuffle, Reshape, reshape, shape
 
+    if x is origin:
+        return y
     op, source = x.owner.op, x.owner.inputs[0]
-    if isinstance(op, AdvancedSubtensor):
-        return inc_advanced(x, y, set_instead_of_inc, ignore_duplicates)
-    full = broadcast_like(y, x)
-    if isinstance(op, DimShuffle):
+    if isinstance(op, Subtensor):
+        written = IncSubtensor(op.idx_list, set_instead_of_inc)(source, y, *x.owner.inputs[1:])
+    elif isinstance(op, AdvancedSubtensor):
+        written = inc_advanced(x, y, set_instead_of_inc, ignore_duplicates)
+    elif isinstance(op, DimShuffle):
         back: list[Any] = ["x"] * op.input_ndim
         for position, d in enumerate(op.new_order):
             if d != "x":
                 back[d] = position
-        inner = dimshuffle(full, back)
+        written = dimshuffle(_written(x, y, set_instead_of_inc, broadcast_like), back)
     elif isinstance(op, Reshape):
-        inner = reshape(full, shape(source), ndim=source.type.ndim)
+        written = reshape(_written(x, y, set_instead_of_inc, broadcast_like), shape(source), ndim=source.type.ndim)
     else:
         raise TypeMismatch(f"set_subtensor and inc_subtensor need an indexed tensor such as a[1:3], got {x}")
-    if source.owner is None:
-        return inner if set_instead_of_inc else source + inner
-    return inc_subtensor(source, inner, set_instead_of_inc=set_instead_of_inc, ignore_duplicates=ignore_duplicates)
+    return _inc_through(source, written, origin, True, ignore_duplicates)
+
+
+def _written(x: Any, y: Any, set_instead_of_inc: bool, broadcast_like: Any) -> Any:
+    """The whole of ``x`` after writing ``y`` over, or adding it to, all of it."""
+    return broadcast_like(y, x) if set_instead_of_inc else x + y
