@@ -118,5 +118,5 @@ def program_text(p: Program) -> str:
     lines += [f"  {name} = {expr_text(e)}" for name, e in p.params.items()]
     lines += _block(p.instructions, "  ")
     lines += [f"  output {ref_text(r)}" for r in p.outputs]
-    lines += [f"  update {ref_text(s)} = {ref_text(r)}" for s, r in zip(p.shared, p.updates, strict=False)]
+    lines += [f"  update {ref_text(r)}" for r in p.updates]
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tinygraph.config import available_cpus
 from tinygraph.errors import InvalidValue
 
 _TARGETS: dict[str, Callable[[], Any]] = {}
@@ -30,7 +31,7 @@ class NumpyTarget:
     def compile(self, program: Any, options: Any = None) -> Any:
         from tinygraph.targets.numpy.executable import NumpyExecutable
 
-        return NumpyExecutable(program)
+        return NumpyExecutable(program, getattr(options, "threads", 0) or available_cpus())
 
 
 register_target("numpy", NumpyTarget)

@@ -42,8 +42,9 @@ class Lines:
 class Code:
     """The two printed functions of a program.
 
-    ``bind(m)`` makes, once for each workspace, the views on planned memory; ``run`` computes. A view whose memory
-    comes with the call (arguments, outputs, or an offset by a host integer) is made at the head of ``run``.
+    ``bind(m, scratch, threads)`` makes, once for each workspace, the views on planned memory; ``run`` computes. A view
+    whose memory comes with the call (arguments, outputs, or an offset by a host integer) is made at the head of
+    ``run``. A group that runs in tiles has scratch memory of its own for each thread (``tiles``).
     """
 
     def __init__(self) -> None:
@@ -52,12 +53,15 @@ class Code:
         self.head = Lines()
         self.body = Lines()
         self.views: dict[Any, str] = {}
-        self.local_names: set[str] = set()
         self.scratch_size = 0
         self._scratch_top = 0
         self._free: dict[tuple[str, tuple[int, ...]], list[str]] = {}
         self.constants: dict[str, Any] = {}
         self._counter = 0
+        #: while a tiled group is printed: its scratch names and the lines that make them
+        self.tile_bound: list[str] | None = None
+        self.tile_bind = Lines(2)
+        self.private: dict[Buffer, tuple[str, int, int]] = {}
 
     def fresh(self, prefix: str) -> str:
         self._counter += 1
@@ -68,6 +72,8 @@ class Code:
     def view(self, access: Access, shape: Sequence[int]) -> str:
         """The name of a view of ``access`` with axes of sizes ``shape``."""
         shape = tuple(shape)
+        if access.buffer in self.private:
+            return self._private_view(access, shape)
         strides = tuple(0 if d == 1 else s for d, s in zip(shape, access.strides, strict=True))
         key = (access.buffer.id, access.offset, access.params, shape, strides)
         name = self.views.get(key)
@@ -102,8 +108,12 @@ class Code:
             return free.pop()
         name = self.fresh("s")
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-        self.bind.add(f"{name} = scratch(m, {self._scratch_top}, {tuple(shape)}, {dtype!r})")
-        self.bound.append(name)
+        if self.tile_bound is None:
+            self.bind.add(f"{name} = scratch(0, {self._scratch_top}, {tuple(shape)}, {dtype!r})")
+            self.bound.append(name)
+        else:
+            self.tile_bind.add(f"{name} = scratch(thread, {self._scratch_top}, {tuple(shape)}, {dtype!r})")
+            self.tile_bound.append(name)
         self._scratch_top += -(-size // ALIGN) * ALIGN
         self.scratch_size = max(self.scratch_size, self._scratch_top)
         return name
@@ -115,6 +125,48 @@ class Code:
         """Scratch memory starts anew."""
         self._scratch_top = 0
         self._free.clear()
+
+    @contextlib.contextmanager
+    def tiles(self, n: int, rows: int, private: dict[Buffer, int]) -> Iterator[None]:
+        """A group run in tiles of ``rows`` out of ``n``, spread over threads.
+
+        Everything added to ``body`` inside is the work on rows ``lo .. hi``. ``private`` buffers (with the number of
+        elements of one row) live in scratch memory, a tile of each.
+        """
+        name, saved, views = self.fresh("g"), self.body, dict(self.views)
+        self.tile_bound, self.tile_bind, self.body = [], Lines(2), Lines(saved.indent + 2)
+        self.private = {b: (self.take(b.dtype, (rows * row,)), rows, row) for b, row in private.items()}
+        yield
+        body, self.body = self.body, saved
+        names = ", ".join(self.tile_bound) + ("," if len(self.tile_bound) == 1 else "")
+        with self.bind.block(f"def {name}_scratch(thread):"):
+            self.bind.text += self.tile_bind.text
+            self.bind.add(f"return ({names})")
+        self.bind.add(f"{name}_z = [{name}_scratch(t) for t in threads]")
+        self.bound.append(f"{name}_z")
+        with self.body.block(f"def {name}(first, last, z):"):
+            if self.tile_bound:
+                self.body.add(f"({names}) = z")
+            with self.body.block(f"for lo in range(first, last, {rows}):"):
+                self.body.add(f"hi = min(lo + {rows}, last)")
+                self.body.text += body.text
+        self.body.add(f"parallel({name}, {n}, {rows}, {name}_z)")
+        self.tile_bound, self.private = None, {}
+        self.views = {k: v for k, v in self.views.items() if k in views or k[0] != "private"}
+
+    def _private_view(self, access: Access, shape: tuple[int, ...]) -> str:
+        """A view of a private buffer's tile, made with the group's scratch memory."""
+        assert self.tile_bound is not None
+        base, rows, row = self.private[access.buffer]
+        shape = tuple(min(d, rows) if s >= row and row else d for d, s in zip(shape, access.strides, strict=True))
+        strides = tuple(0 if d == 1 else s for d, s in zip(shape, access.strides, strict=True))
+        key = ("private", access.buffer.id, access.offset, shape, strides)
+        name = self.views.get(key)
+        if name is None:
+            name = self.views[key] = self.fresh("x")
+            self.tile_bind.add(f"{name} = strided({base}, {access.offset}, {shape}, {strides})")
+            self.tile_bound.append(name)
+        return name
 
     def constant(self, value: Any) -> str:
         """The name of a Python object available to the printed functions."""

@@ -24,21 +24,6 @@ if TYPE_CHECKING:
 _TILE_BYTES = 512 * 1024
 
 
-def is_contraction(nest: Nest) -> bool:
-    """A float sum of products of two plain loads, each moving along every reduction axis."""
-    e = nest.expr
-    if nest.combine != "add" or e.op != "mul" or nest.dtype[0] != "f" or nest.dtype == "float16":
-        return False
-    a, b = e.args
-    if a.op != "load" or b.op != "load" or a.attr.dynamic is not None or b.attr.dynamic is not None:
-        return False
-    n = nest.kinds.count("p")
-    red = range(n, len(nest.extents))
-    both = all(nest.extents[k] == 1 or (a.attr.strides[k] and b.attr.strides[k]) for k in red)
-    every = all(nest.extents[k] == 1 or a.attr.strides[k] or b.attr.strides[k] for k in range(n))
-    return both and every and any(k == "r" for k in nest.kinds)
-
-
 @dataclass
 class Matrix:
     """One operand as a stack of matrices: axes (loop, rows, columns) of the nest."""

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygraph.lower.fuse import fuse
 from tinygraph.lower.plan import MemoryPlan, plan_memory
 from tinygraph.program.instructions import Program
 from tinygraph.targets.numpy import intrinsics
 from tinygraph.targets.numpy.code import ALIGN
+from tinygraph.targets.numpy.parallel import parallel
 from tinygraph.targets.numpy.printer import ProgramPrinter
+from tinygraph.targets.numpy.tiling import decide_tiles, may_group
 from tinygraph.targets.numpy.views import strided
 
 
@@ -31,7 +34,7 @@ def namespace() -> dict[str, Any]:
     names: dict[str, Any] = {
         "strided": strided, "flat": flat, "scatter_add": scatter_add, "wrap_index": intrinsics.wrap_index,
         "empty": np.empty, "copyto": np.copyto, "matmul": np.matmul, "einsum": np.einsum, "take": np.take,
-        "argmax": np.argmax, "argmin": np.argmin, "broadcast_to": np.broadcast_to, "arange": np.arange,
+        "argmax": np.argmax, "argmin": np.argmin, "parallel": parallel, "broadcast_to": np.broadcast_to, "arange": np.arange,
     }  # fmt: skip
     for name in {*intrinsics.UFUNCS.values(), *intrinsics.REDUCERS.values()}:
         names[name] = getattr(np, name)
@@ -50,11 +53,14 @@ _counter = 0
 class NumpyExecutable:
     """A program compiled for NumPy. Calls from several threads each take a workspace of their own."""
 
-    def __init__(self, program: Program):
+    def __init__(self, program: Program, threads: int = 1):
         global _counter
+        fuse(program, may_group)
         self.program = program
+        self.threads = threads
+        tiles = decide_tiles(program.instructions, threads)
         self.plan: MemoryPlan = plan_memory(program)
-        printer = ProgramPrinter(program)
+        printer = ProgramPrinter(program, tiles)
         self.text = printer.source()
         self.scratch_bytes = printer.code.scratch_size
         if not _NAMESPACE:
@@ -74,7 +80,7 @@ class NumpyExecutable:
 
     def _workspace(self) -> tuple:
         """Planned memory, and the views on it."""
-        block = np.empty(self.plan.peak + self.scratch_bytes + ALIGN, dtype=np.uint8)
+        block = np.empty(self.plan.peak + self.threads * self.scratch_bytes + ALIGN, dtype=np.uint8)
         start = -block.ctypes.data % ALIGN
         memory: dict[int, np.ndarray] = {}
         for buf, offset in self.plan.offsets.items():
@@ -83,10 +89,10 @@ class NumpyExecutable:
             memory[buf.id] = buf.data.reshape(-1)
         base = start + self.plan.peak
 
-        def scratch(_: Any, offset: int, shape: Sequence[int], dtype: str) -> np.ndarray:
-            return np.ndarray(shape, dtype, block, base + offset)
+        def scratch(thread: int, offset: int, shape: Sequence[int], dtype: str) -> np.ndarray:
+            return np.ndarray(shape, dtype, block, base + thread * self.scratch_bytes + offset)
 
-        return self._bind(memory, scratch)
+        return self._bind(memory, scratch, range(self.threads))
 
     def __call__(self, inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
         """``(outputs, updates)``: fresh arrays."""

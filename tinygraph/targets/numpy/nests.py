@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from tinygraph.program.expr import Access, Expr, loads, postorder
+from tinygraph.program.contraction import is_contraction
 from tinygraph.program.instructions import Nest
 from tinygraph.targets.numpy.code import Code, buffer_name
-from tinygraph.targets.numpy.contraction import is_contraction, print_contraction
+from tinygraph.targets.numpy.contraction import print_contraction
 from tinygraph.targets.numpy.intrinsics import FUNCTIONS, REDUCERS, UFUNCS
 from tinygraph.targets.numpy.views import offset_text
 

@@ -21,16 +21,12 @@ from tinygraph.program.expr import Access
 from tinygraph.targets.numpy.code import ALIGN, Code, Lines, buffer_name
 from tinygraph.targets.numpy.nests import NestPrinter
 
-#: working sets above this many bytes are run in tiles
-_TILE_ABOVE = 512 * 1024
-_TILE_BYTES = 192 * 1024
-
-
 class ProgramPrinter:
     """Prints ``bind`` and ``run`` of a program; see ``targets/numpy/code.py``."""
 
-    def __init__(self, program: Program):
+    def __init__(self, program: Program, tiles: dict[Group, int] | None = None):
         self.program = program
+        self.tiles = tiles or {}
         self.code = Code()
 
     def source(self) -> str:
@@ -62,34 +58,18 @@ class ProgramPrinter:
             raise NotImplementedError(type(i).__name__)
 
     def group(self, g: Group) -> None:
-        tile = self.tile_rows(g)
-        if tile is None:
-            printer = NestPrinter(self.code, None, g.private)
+        rows = self.tiles.get(g)
+        if rows is None:
+            printer = NestPrinter(self.code, None)
             for nest in g.nests:
                 printer.print(nest)
         else:
-            n = g.nests[0].extents[0]
-            with self.code.body.block(f"for lo in range(0, {n}, {tile}):"):
-                self.code.body.add(f"hi = min(lo + {tile}, {n})")
-                printer = NestPrinter(self.code, tile, g.private)
+            private = {n.out.buffer: n.out.strides[0] for n in g.nests if n.out.buffer in g.private}
+            with self.code.tiles(g.nests[0].extents[0], rows, private):
+                printer = NestPrinter(self.code, rows, private)
                 for nest in g.nests:
                     printer.print(nest)
         self.code.end_group()
-
-    def tile_rows(self, g: Group) -> int | None:
-        """Rows of a tile over the shared outer loop, or None to run the group whole."""
-        if g.outer == 0 or any(n.kinds[:1] != "p" or n.accumulate for n in g.nests):
-            return None
-        from tinygraph.targets.numpy.contraction import is_contraction
-
-        if len(g.nests) == 1 and (is_contraction(g.nests[0]) or g.nests[0].expr.op in ("load", "const")):
-            return None
-        n = g.nests[0].extents[0]
-        row = sum(nest.points // max(n, 1) * np.dtype(nest.dtype).itemsize for nest in g.nests)
-        if row * n <= _TILE_ABOVE or n < 2:
-            return None
-        rows = max(1, _TILE_BYTES // max(row, 1))
-        return None if rows >= n else rows
 
     def array(self, r: Ref) -> str:
         """A Ref as an array of its own shape."""
@@ -151,7 +131,7 @@ class ProgramPrinter:
         head = str(code.head) if code.head.text else ""
         body = str(code.body) if code.body.text else ""
         return (
-            f"def bind(m, scratch):\n{bind}\n\n"
+            f"def bind(m, scratch, threads):\n{bind}\n\n"
             f"def run(w, inputs, shareds, params, fresh):\n{str(run) if run.text else ''}{head}{body}{tail}"
         )
 

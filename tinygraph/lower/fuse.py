@@ -1,0 +1,389 @@
+"""Fusion: fewer passes over memory.
+
+Two steps on a program's instructions. ``inline`` puts the expression of an elementwise nest into the one nest that
+reads its result. ``group`` lets nests that walk the same outer loops walk them together, so that what passes between
+them need not leave the cache (or the registers). Both leave results as they are, rounding included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import networkx as nx
+
+from tinygraph.program.contraction import is_contraction
+from tinygraph.program.expr import Access, Expr, axis_index, loads, postorder
+from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, Loop, Nest, Program
+
+#: an inlined expression is not let grow beyond this many nodes: registers, and compile time
+_EXPRESSION_LIMIT = 200
+#: nests in one group
+_GROUP_LIMIT = 48
+
+
+def fuse(program: Program, may_group: Callable[[Nest, Nest], bool] | None = None) -> None:
+    """Fuse ``program.instructions`` in place. ``may_group(a, b)``: whether the target wants ``b`` run with ``a``."""
+    kept = {r.buffer for r in (*program.outputs, *program.updates)}
+    program.instructions = _fuse_block(program.instructions, _Uses(program.instructions), kept, may_group)
+
+
+def _fuse_block(block: list[Instruction], uses: _Uses, kept: set[Buffer], may_group: Any) -> list[Instruction]:
+    for i in block:
+        if isinstance(i, Loop):
+            i.body = _fuse_block(i.body, uses, kept, may_group)
+        elif isinstance(i, Branch):
+            i.then = _fuse_block(i.then, uses, kept, may_group)
+            i.otherwise = _fuse_block(i.otherwise, uses, kept, may_group)
+    return group(inline(block, uses, kept), uses, kept, may_group)
+
+
+class _Uses:
+    """Who reads and writes each buffer, nested blocks included."""
+
+    def __init__(self, instructions: Sequence[Instruction]):
+        self.readers: dict[Buffer, int] = {}
+        self.writers: dict[Buffer, int] = {}
+        self._count(instructions)
+
+    def _count(self, instructions: Sequence[Instruction]) -> None:
+        for i in instructions:
+            if isinstance(i, Loop):
+                self._count(i.body)
+                for r in (i.until, i.steps_taken):
+                    if r is not None:
+                        self.readers[r.buffer] = self.readers.get(r.buffer, 0) + 2
+            elif isinstance(i, Branch):
+                self.readers[i.condition.buffer] = self.readers.get(i.condition.buffer, 0) + 1
+                self._count(i.then)
+                self._count(i.otherwise)
+            else:
+                for b in set(i.reads()):
+                    self.readers[b] = self.readers.get(b, 0) + 1
+                for b in set(i.writes()):
+                    self.writers[b] = self.writers.get(b, 0) + 1
+
+
+# -- inlining -----------------------------------------------------------------------------------------------------
+
+
+def inline(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer]) -> list[Instruction]:
+    """Elementwise nests whose only reader is one later nest move into that nest's expression."""
+    written_at: dict[Buffer, list[int]] = {}
+    maker: dict[Buffer, int] = {}
+    out: list[Instruction | None] = list(block)
+    for position, i in enumerate(block):
+        for b in i.writes():
+            written_at.setdefault(b, []).append(position)
+        if isinstance(i, Nest):
+            nest = _absorb(i, position, out, maker, written_at, uses)
+            out[position] = nest
+            b = nest.out.buffer
+            if _is_inlinable(nest) and b.kind == "temp" and b not in kept:
+                if uses.readers.get(b) == 1 and uses.writers.get(b) == 1:
+                    maker[b] = position
+    return [i for i in out if i is not None]
+
+
+def _is_inlinable(n: Nest) -> bool:
+    return n.combine is None and not n.accumulate and n.out.dynamic is None and not n.out.params
+
+
+def _absorb(nest: Nest, position: int, out: list[Any], maker: dict[Buffer, int], written_at: dict[Buffer, list[int]],
+            uses: _Uses) -> Nest:  # fmt: skip
+    """``nest`` with the expressions of producers that only it reads."""
+    changed = True
+    while changed:
+        changed = False
+        for x in loads(nest.expr):
+            at = maker.get(x.attr.buffer)
+            if at is None or out[at] is None or x.attr.buffer is nest.out.buffer:
+                continue
+            producer = out[at]
+            if is_contraction(nest) and producer.expr.op != "load":
+                continue
+            if any(p > at and p < position for b in producer.reads() for p in written_at.get(b, ())):
+                continue  # what the producer reads is overwritten in between
+            new = inlined(nest, producer)
+            if new is None:
+                continue
+            nest = new
+            out[at] = None
+            changed = True
+            break
+    return nest
+
+
+def inlined(nest: Nest, producer: Nest) -> Nest | None:
+    """``nest`` reading ``producer``'s expression in place of its result; None if their axes do not match."""
+    buffer = producer.out.buffer
+    found = [x for x in loads(nest.expr) if x.attr.buffer is buffer]
+    if nest.out.dynamic is not None and any(x.attr.buffer is buffer for x in loads(nest.out.dynamic)):
+        return None
+    if any(x not in postorder(nest.expr) for x in found):
+        return None  # read inside an address
+    axes = [axis_map(producer, nest, x.attr) for x in found]
+    if any(a is None for a in axes):
+        return None
+    if len(postorder(nest.expr)) + len(postorder(producer.expr)) > _EXPRESSION_LIMIT:
+        return None
+    moved: dict[Access, Expr] = {}  # equal reads share one expression
+    for x, a in zip(found, axes, strict=True):
+        if x.attr not in moved:
+            moved[x.attr] = remap(producer.expr, a, len(nest.extents))  # type: ignore[arg-type]
+    replacements = {id(x): moved[x.attr] for x in found}
+    e = substitute(nest.expr, replacements)
+    return Nest(nest.extents, nest.kinds, e, nest.out, nest.combine, nest.accumulate, origin=nest.origin,
+                label=_label(nest.label, producer.label))  # fmt: skip
+
+
+def _label(consumer: str, producer: str) -> str:
+    return f"{producer} + {consumer}" if len(consumer) + len(producer) < 160 else consumer
+
+
+def axis_map(producer: Nest, consumer: Nest, read: Access) -> list[int] | None:
+    """For each axis of the producer the consumer's axis that walks the same elements; None if there is none.
+
+    The two must visit the same number of points: an expression is moved, never computed more often.
+    """
+    w = producer.out
+    if read.dynamic is not None or read.params != w.params or read.offset != w.offset:
+        return None
+    if producer.points != consumer.points:
+        return None
+    free = {k: s for k, (s, e) in enumerate(zip(read.strides, consumer.extents, strict=True)) if s != 0 and e != 1}
+    out: list[int] = []
+    for s, e in zip(w.strides, producer.extents, strict=True):
+        if e == 1:
+            out.append(-1)
+            continue
+        match = next((k for k, t in free.items() if t == s and consumer.extents[k] == e), None)
+        if match is None:
+            return None
+        del free[match]
+        out.append(match)
+    return None if free else out
+
+
+def remap(e: Expr, axes: Sequence[int], n: int) -> Expr:
+    """``e`` over other axes: axis ``j`` becomes ``axes[j]`` of ``n`` (-1: an axis of size 1, always 0)."""
+
+    def access(a: Access) -> Access:
+        strides = [0] * n
+        for j, s in enumerate(a.strides):
+            if axes[j] >= 0:
+                strides[axes[j]] += s
+        dynamic = None if a.dynamic is None else remap(a.dynamic, axes, n)
+        return Access(a.buffer, a.offset, tuple(strides), a.params, dynamic)
+
+    memo: dict[int, Expr] = {}
+    for x in postorder(e):
+        if x.op == "load":
+            memo[id(x)] = Expr("load", (), x.dtype, access(x.attr))
+        elif x.op == "axis":
+            k = axes[x.attr]
+            memo[id(x)] = axis_index(k) if k >= 0 else Expr("const", (), "int64", 0)
+        else:
+            memo[id(x)] = Expr(x.op, tuple(memo[id(a)] for a in x.args), x.dtype, x.attr) if x.args else x
+    return memo[id(e)]
+
+
+def substitute(e: Expr, replacements: dict[int, Expr]) -> Expr:
+    """``e`` with nodes (by identity) replaced."""
+    memo: dict[int, Expr] = {}
+    for x in postorder(e):
+        if id(x) in replacements:
+            memo[id(x)] = replacements[id(x)]
+        elif x.args:
+            args = tuple(memo[id(a)] for a in x.args)
+            same = all(p is q for p, q in zip(args, x.args, strict=True))
+            memo[id(x)] = x if same else Expr(x.op, args, x.dtype, x.attr)
+        else:
+            memo[id(x)] = x
+    return memo[id(e)]
+
+
+# -- grouping -----------------------------------------------------------------------------------------------------
+
+
+class _Item:
+    """A group being formed, or any other instruction."""
+
+    __slots__ = ("deps", "instruction", "nests", "outer", "users")
+
+    def __init__(self, instruction: Instruction | None, nest: Nest | None):
+        self.instruction = instruction
+        self.nests = [] if nest is None else [nest]
+        self.outer = 0 if nest is None else _parallel_depth(nest)
+        self.deps: set[_Item] = set()
+        self.users: set[_Item] = set()
+
+
+def _parallel_depth(n: Nest) -> int:
+    return len(n.kinds) - len(n.kinds.lstrip("p"))
+
+
+def group(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer], may_group: Any) -> list[Instruction]:
+    """Nests that share their outer loops, gathered; a group never encloses a path that leaves it and comes back."""
+    order: list[_Item] = []
+    position: dict[_Item, int] = {}
+    last_write: dict[Buffer, _Item] = {}
+    readers: dict[Buffer, list[_Item]] = {}
+    for i in block:
+        nest = i if isinstance(i, Nest) else None
+        reads, writes = set(i.reads()), set(i.writes())
+        deps = {last_write[b] for b in reads | writes if b in last_write}
+        deps |= {r for b in writes for r in readers.get(b, ())}
+        item = None
+        if nest is not None and may_group is not None:
+            item = _join(nest, deps, position, may_group)
+        if item is None:
+            item = _Item(None if nest is not None else i, nest)
+            position[item] = len(order)
+            order.append(item)
+        for d in deps:
+            if d is not item:
+                item.deps.add(d)
+                d.users.add(item)
+        for b in reads:
+            readers.setdefault(b, []).append(item)
+        for b in writes:
+            last_write[b] = item
+            readers[b] = [item] if b in reads else []
+    return _emit(order, position, uses, kept)
+
+
+def _join(nest: Nest, deps: set[_Item], position: dict[_Item, int], may_group: Any) -> _Item | None:
+    """The group that ``nest`` may join: that of its latest producer, if the two share outer loops."""
+    candidates = sorted((d for d in deps if d.nests), key=lambda d: -position[d])
+    for g in candidates:
+        if len(g.nests) >= _GROUP_LIMIT:
+            continue
+        others = [d for d in deps if d is not g]
+        if any(position[d] > position[g] for d in others) and not _can_sink(g, others):
+            continue
+        depth = shared_depth(g, nest)
+        if depth == 0 or not all(may_group(n, nest) for n in g.nests):
+            continue
+        g.nests.append(nest)
+        g.outer = depth
+        return g
+    return None
+
+
+def _can_sink(g: _Item, others: Sequence[_Item]) -> bool:
+    """Whether none of ``others`` needs ``g``'s results: then they can all run before it."""
+    seen: set[_Item] = set()
+    stack = list(others)
+    while stack:
+        x = stack.pop()
+        if x is g:
+            return False
+        if x not in seen:
+            seen.add(x)
+            if len(seen) > 64:
+                return False
+            stack.extend(x.deps)
+    return True
+
+
+def shared_depth(g: _Item, nest: Nest) -> int:
+    """How many outer loops ``nest`` can share with the group; 0 if none."""
+    depth = min(g.outer, _parallel_depth(nest))
+    for other in g.nests:
+        same = 0
+        while same < depth and other.extents[same] == nest.extents[same]:
+            same += 1
+        depth = same
+        for a, b in _touching(other, nest):
+            depth = min(depth, aligned_depth(a, other, b, nest, depth))
+        if depth == 0:
+            return 0
+    return depth
+
+
+def _touching(first: Nest, second: Nest) -> list[tuple[Access, Access]]:
+    """Pairs of accesses to one buffer of which at least one writes."""
+    pairs = []
+    reads = second.accesses()
+    for a in [*reads, second.out]:
+        if a.buffer is first.out.buffer:
+            pairs.append((first.out, a))
+    for a in first.accesses():
+        if a.buffer is second.out.buffer:
+            pairs.append((a, second.out))
+    return pairs
+
+
+def aligned_depth(a: Access, na: Nest, b: Access, nb: Nest, depth: int) -> int:
+    """Outer loops along which both accesses stay within the same, disjoint part of their buffer."""
+    if a.dynamic is not None or b.dynamic is not None or a.params != b.params:
+        return 0
+    d = 0
+    while d < depth and (a.strides[d] == b.strides[d]) and (a.strides[d] > 0 or na.extents[d] == 1):
+        d += 1
+    while d > 0:
+        steps = [s for s, e in zip(a.strides[:d], na.extents[:d], strict=True) if e != 1]
+        room = min(steps) if steps else None
+        low_a, high_a = _inner_range(a, na, d)
+        low_b, high_b = _inner_range(b, nb, d)
+        span = max(high_a, high_b) - min(low_a, low_b)
+        if room is None or span < room:
+            if _nested(a.strides[:d], na.extents[:d]):
+                return d
+        d -= 1
+    return 0
+
+
+def _inner_range(a: Access, n: Nest, d: int) -> tuple[int, int]:
+    low = high = a.offset
+    for s, e in zip(a.strides[d:], n.extents[d:], strict=True):
+        reach = s * (e - 1)
+        low, high = low + min(reach, 0), high + max(reach, 0)
+    return low, high
+
+
+def _nested(strides: Sequence[int], extents: Sequence[int]) -> bool:
+    """Whether no two points of these loops reach the same element: each stride passes over all inner loops."""
+    reach = 0
+    live = sorted((s, e) for s, e in zip(strides, extents, strict=True) if e != 1)
+    for s, e in live:
+        if s <= reach:
+            return False
+        reach += s * (e - 1)
+    return True
+
+
+def _emit(order: list[_Item], position: dict[_Item, int], uses: _Uses, kept: set[Buffer]) -> list[Instruction]:
+    """The items as instructions, in an order in which all dependencies run first."""
+    graph: nx.DiGraph = nx.DiGraph()
+    graph.add_nodes_from(order)
+    in_order = True
+    for item in order:
+        for d in item.deps:
+            graph.add_edge(d, item)
+            in_order = in_order and position[d] < position[item]
+    if not in_order:
+        order = list(nx.lexicographical_topological_sort(graph, key=position.__getitem__))
+    out: list[Instruction] = []
+    for item in order:
+        if not item.nests:
+            out.append(item.instruction)  # type: ignore[arg-type]
+        else:
+            out.append(_as_group(item, uses, kept))
+    return out
+
+
+def _as_group(item: _Item, uses: _Uses, kept: set[Buffer]) -> Group:
+    inside_reads: dict[Buffer, int] = {}
+    for n in item.nests:
+        for b in set(n.reads()):
+            inside_reads[b] = inside_reads.get(b, 0) + 1
+    private = set()
+    if len(item.nests) > 1:
+        for n in item.nests:
+            b = n.out.buffer
+            if b.kind == "temp" and b not in kept and uses.readers.get(b, 0) <= inside_reads.get(b, 0):
+                private.add(b)
+    first = item.nests[-1]
+    return Group(item.nests, item.outer, private, origin=first.origin, label=first.label)

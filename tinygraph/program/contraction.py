@@ -1,0 +1,25 @@
+"""Recognising contractions: nests that are sums of products, for which targets have special schedules."""
+
+from __future__ import annotations
+
+from tinygraph.program.instructions import Nest
+
+
+def is_contraction(nest: Nest) -> bool:
+    """A float sum of products of two plain loads, both moving along every reduction axis and one along every other."""
+    e = nest.expr
+    if nest.combine != "add" or e.op != "mul" or nest.dtype not in ("float32", "float64"):
+        return False
+    a, b = e.args
+    if a.op != "load" or b.op != "load" or a.attr.dynamic is not None or b.attr.dynamic is not None:
+        return False
+    if a.dtype != nest.dtype or b.dtype != nest.dtype:
+        return False
+    reduced = [k for k, kind in enumerate(nest.kinds) if kind == "r"]
+    both = all(nest.extents[k] == 1 or (a.attr.strides[k] and b.attr.strides[k]) for k in reduced)
+    every = all(
+        nest.extents[k] == 1 or a.attr.strides[k] or b.attr.strides[k]
+        for k, kind in enumerate(nest.kinds)
+        if kind == "p"
+    )
+    return bool(reduced) and both and every

@@ -1,0 +1,41 @@
+"""Tiles spread over threads: NumPy's calls on large arrays release the GIL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+_pool: ThreadPoolExecutor | None = None
+_pool_pid = 0
+
+
+def _executor(threads: int) -> ThreadPoolExecutor:
+    """A pool of this process; made on first use, and anew after a fork."""
+    global _pool, _pool_pid
+    if _pool is None or _pool_pid != os.getpid() or _pool._max_workers < threads - 1:
+        _pool = ThreadPoolExecutor(max(threads - 1, 1), thread_name_prefix="tinygraph")
+        _pool_pid = os.getpid()
+    return _pool
+
+
+def parallel(work: Callable[..., None], n: int, rows: int, scratch: Sequence[Any]) -> None:
+    """``work(first, last, scratch of the thread)`` over ``0 .. n``, one share for each entry of ``scratch``."""
+    threads = len(scratch)
+    tiles = -(-n // rows)
+    if threads == 1 or tiles < 2:
+        work(0, n, scratch[0])
+        return
+    share = -(-tiles // threads) * rows
+    executor = _executor(threads)
+    futures = [
+        executor.submit(work, t * share, min((t + 1) * share, n), scratch[t]) for t in range(1, threads) if t * share < n
+    ]
+    try:
+        work(0, min(share, n), scratch[0])
+    finally:
+        for f in futures:
+            f.exception()  # wait, whatever happened here
+    for f in futures:
+        f.result()
