@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygraph.compile.caller import print_caller
 from tinygraph.compile.io import In
 from tinygraph.errors import TinygraphError, TypeMismatch
 from tinygraph.graph.fgraph import FunctionGraph
 from tinygraph.graph.shared import SharedVariable
-from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.variable import Variable
 from tinygraph.lower.host import RuntimeSizes, print_host_function
 from tinygraph.lower.specialise import Layout, specialise
@@ -27,12 +27,13 @@ _PROGRAMS = 64
 class Specialised:
     """A program for one set of shapes, ready to run."""
 
-    __slots__ = ("executable", "params", "program")
+    __slots__ = ("executable", "params", "program", "run")
 
-    def __init__(self, program: Any, executable: Any, params: Callable[..., tuple]):
+    def __init__(self, program: Any, executable: Any, params: Callable[..., tuple] | None):
         self.program = program
         self.executable = executable
-        self.params = params
+        self.params = params  # computes the program's host integers, if it has any
+        self.run = executable.call
 
 
 class CompiledFunction:
@@ -79,6 +80,7 @@ class CompiledFunction:
         self._has_runtime = bool(self.sizes.sizes)
         self._programs: OrderedDict[Any, Specialised] = OrderedDict()
         self._target = find_target(mode.target or getattr(options, "target", "") or "numpy")
+        self._call = print_caller(self)[1]
         self.compile_seconds = time.perf_counter() - started
 
     @staticmethod
@@ -90,31 +92,9 @@ class CompiledFunction:
     # -- calling --------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        inputs = args
         if kwargs or len(args) != len(self.declared):
-            inputs = self._arrange(args, kwargs)
-        if not self.trust_input:
-            inputs = self._checked(inputs)
-        shareds = [c.value for c in self.containers]
-        key: Any = tuple([x.shape if x.flags.c_contiguous else (x.shape, x.strides) for x in inputs])
-        key += tuple([x.shape for x in shareds])
-        if self._has_runtime:
-            key += self.sizes.key([*inputs, *shareds])
-        found = self._programs.get(key)
-        if found is None:
-            found = self._specialise(key, inputs, shareds)
-        outputs, updates = found.executable(
-            inputs, shareds, found.params((*inputs, *shareds)) if found.program.params else (), self._fresh
-        )
-        for container, value in zip(self.targets, updates, strict=True):
-            old, container.value = container.value, value
-            container.spare = old
-        rebuild = self.rebuild
-        if rebuild is None:
-            return outputs[0]
-        if rebuild is list:
-            return list(outputs)
-        return dict(zip(rebuild, outputs, strict=True)) if rebuild else []
+            args = tuple(self._arrange(args, kwargs))
+        return self._call(args)
 
     def _fresh(self, k: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         """Memory for the new value of updated variable ``k``: its previous buffer if nobody else sees that."""
@@ -160,22 +140,16 @@ class CompiledFunction:
     def _signature(self) -> str:
         return "inputs: " + ", ".join(f"{d.name or i}: {d.variable.type}" for i, d in enumerate(self.declared))
 
-    def _checked(self, inputs: Sequence[Any]) -> list[Any]:
-        out = []
-        for i, (d, x) in enumerate(zip(self.declared, inputs, strict=True)):
-            t = d.variable.type
-            if type(x) is np.ndarray and isinstance(t, TensorType) and x.dtype.name == t.dtype and x.ndim == t.ndim:
-                if x.shape == t.shape or t.fits_shape(x.shape):
-                    out.append(x)
-                    continue
-            try:
-                out.append(t.filter(x, strict=d.strict, allow_downcast=d.allow_downcast))
-            except TypeError as error:
-                raise TypeMismatch(
-                    f"{self.name or 'function'}: bad value for input {i} ({d.name or d.variable}): {error}"
-                    + (f"\n  declared at {d.variable.origin.text()}" if d.variable.origin else "")
-                ) from None
-        return out
+    def _check_one(self, i: int, x: Any) -> Any:
+        """Argument ``i`` as its input's type wants it; TypeMismatch that names it otherwise."""
+        d = self.declared[i]
+        try:
+            return d.variable.type.filter(x, strict=d.strict, allow_downcast=d.allow_downcast)
+        except TypeError as error:
+            raise TypeMismatch(
+                f"{self.name or 'function'}: bad value for input {i} ({d.name or d.variable}): {error}"
+                + (f"\n  declared at {d.variable.origin.text()}" if d.variable.origin else "")
+            ) from None
 
     # -- programs -------------------------------------------------------------------------------------------------
 
@@ -195,7 +169,9 @@ class CompiledFunction:
             runtime,
             self.borrowed,
         )
-        _, params = print_host_function([*fgraph.inputs, *self.shared], list(program.params.values()), "params")
+        params = None
+        if program.params:
+            _, params = print_host_function([*fgraph.inputs, *self.shared], list(program.params.values()), "params")
         found = Specialised(program, self._target.compile(program, self.options), params)
         self._programs[key] = found
         if len(self._programs) > _PROGRAMS:

@@ -62,6 +62,8 @@ class Code:
         self.tile_bound: list[str] | None = None
         self.tile_bind = Lines(2)
         self.private: dict[Buffer, tuple[str, int, int]] = {}
+        #: shapes of the arrays that come with a call
+        self.whole_shapes: dict[Buffer, tuple[int, ...]] = {}
 
     def fresh(self, prefix: str) -> str:
         self._counter += 1
@@ -89,7 +91,12 @@ class Code:
         if bound:
             source = f"m[{buf.id}]"
         if is_whole(Access(buf, access.offset, strides, access.params), shape):
-            text = source if len(shape) == 1 and bound else f"{source}.reshape({shape})"
+            if shape == (self.whole_shapes.get(buf) if not bound else (buf.size,)):
+                if not bound:
+                    return source
+                text = source
+            else:
+                text = f"{source}.reshape({shape})"
         else:
             text = f"strided({source}, {offset_text(access)}, {shape}, {strides})"
         name = self.fresh("v" if bound else "a")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,7 @@ class NumpyExecutable:
         exec(compile(self.text, filename, "exec"), space)
         self._bind: Callable[..., tuple] = space["bind"]
         self._run: Callable[..., tuple] = space["run"]
+        self._needs_memory = bool(printer.code.bound)
         self._pool: list[tuple] = []
 
     def source(self) -> str:
@@ -94,8 +96,12 @@ class NumpyExecutable:
 
         return self._bind(memory, scratch, range(self.threads))
 
-    def __call__(self, inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
-        """``(outputs, updates)``: fresh arrays."""
+    @property
+    def call(self) -> Callable[..., tuple]:
+        """``call(inputs, shareds, params, fresh) -> (outputs, updates)``, all of them fresh arrays."""
+        return self._run_in_workspace if self._needs_memory else partial(self._run, ())
+
+    def _run_in_workspace(self, inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
         pool = self._pool
         try:
             w = pool.pop()

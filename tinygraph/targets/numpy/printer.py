@@ -28,6 +28,9 @@ class ProgramPrinter:
         self.program = program
         self.tiles = tiles or {}
         self.code = Code()
+        for r in (*program.inputs, *program.shared, *program.outputs, *program.updates):
+            if r.contiguous and r.buffer.kind != "temp":
+                self.code.whole_shapes.setdefault(r.buffer, r.shape)
 
     def source(self) -> str:
         """The whole module's text."""
