@@ -48,6 +48,7 @@ from tinygraph.tensor.reduce import (  # noqa: A004
 from tinygraph.tensor.dot import batched_dot, dot, matmul, outer
 from tinygraph.tensor.index import getitem, inc_subtensor, set_subtensor
 from tinygraph.tensor.advanced_index import take
+from tinygraph.tensor import nnet, signal
 
 globals().update(CONSTRUCTORS)
 
