@@ -5,7 +5,23 @@ from tinygraph import tensor
 from tinygraph.compile.function import function
 from tinygraph.compile.io import In, Out
 from tinygraph.compile.mode import Mode
-from tinygraph.gradient import Lop, grad, verify_grad
+from tinygraph import gradient
+from tinygraph.gradient import Lop, Rop, grad, hessian, jacobian, verify_grad
 from tinygraph.tensor.shared import shared
 
-__all__ = ["In", "Lop", "Mode", "Out", "config", "function", "grad", "shared", "tensor", "verify_grad"]
+__all__ = [
+    "In",
+    "Lop",
+    "Mode",
+    "Out",
+    "Rop",
+    "config",
+    "function",
+    "grad",
+    "gradient",
+    "hessian",
+    "jacobian",
+    "shared",
+    "tensor",
+    "verify_grad",
+]
