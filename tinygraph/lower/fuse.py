@@ -13,7 +13,7 @@ from typing import Any
 import networkx as nx
 
 from tinygraph.program.contraction import is_contraction
-from tinygraph.program.expr import Access, Expr, axis_index, loads, postorder
+from tinygraph.program.expr import Access, Expr, axis_index, postorder
 from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, Loop, Nest, Program
 
 #: an inlined expression is not let grow beyond this many nodes: registers, and compile time
@@ -69,76 +69,84 @@ class _Uses:
 
 def inline(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer]) -> list[Instruction]:
     """Elementwise nests whose only reader is one later nest move into that nest's expression."""
-    written_at: dict[Buffer, list[int]] = {}
-    maker: dict[Buffer, int] = {}
-    out: list[Instruction | None] = list(block)
+    last_write = {b: position for position, i in enumerate(block) for b in i.writes()}
+    makers: dict[Buffer, Nest] = {}
+    joined = _Joined()
     for position, i in enumerate(block):
-        for b in i.writes():
-            written_at.setdefault(b, []).append(position)
-        if isinstance(i, Nest):
-            nest = _absorb(i, position, out, maker, written_at, uses)
-            out[position] = nest
-            b = nest.out.buffer
-            if _is_inlinable(nest) and b.kind == "temp" and b not in kept:
-                if uses.readers.get(b) == 1 and uses.writers.get(b) == 1:
-                    maker[b] = position
-    return [i for i in out if i is not None]
+        if not isinstance(i, Nest):
+            continue
+        joined.take(i, makers)
+        b = i.out.buffer
+        if (
+            i.combine is None
+            and not i.accumulate
+            and i.out.dynamic is None
+            and not i.out.params
+            and b.kind == "temp"
+            and b not in kept
+            and uses.readers.get(b) == 1
+            and uses.writers.get(b) == 1
+            and not any(last_write.get(r, -1) > position for r in i.reads())
+        ):
+            makers[b] = i
+    return [joined.expand(i) if isinstance(i, Nest) else i for i in block if i not in joined.moved]
 
 
-def _is_inlinable(n: Nest) -> bool:
-    return n.combine is None and not n.accumulate and n.out.dynamic is None and not n.out.params
+class _Joined:
+    """Which producers each nest absorbs, and how the producers' axes lie in the nest's."""
 
+    def __init__(self) -> None:
+        self.moved: set[Instruction] = set()
+        self.children: dict[Nest, dict[Buffer, tuple[Nest, dict[Access, list[int]]]]] = {}
+        self.weight: dict[Nest, int] = {}
 
-def _absorb(nest: Nest, position: int, out: list[Any], maker: dict[Buffer, int], written_at: dict[Buffer, list[int]],
-            uses: _Uses) -> Nest:  # fmt: skip
-    """``nest`` with the expressions of producers that only it reads."""
-    changed = True
-    while changed:
-        changed = False
-        for x in loads(nest.expr):
-            at = maker.get(x.attr.buffer)
-            if at is None or out[at] is None or x.attr.buffer is nest.out.buffer:
+    def take(self, nest: Nest, makers: dict[Buffer, Nest]) -> None:
+        """Let ``nest`` absorb those of its producers that it can."""
+        weight = nest.expr.weight
+        plain = {x.attr for x in postorder(nest.expr) if x.op == "load"} if nest.expr.weight < 10_000 else set()
+        everywhere = [a for a in nest.accesses()]
+        for buffer in {a.buffer: None for a in everywhere}:
+            producer = makers.get(buffer)
+            if producer is None:
                 continue
-            producer = out[at]
+            reads = {a for a in everywhere if a.buffer is buffer}
+            total = weight + len(reads) * self.weight[producer]
+            if not reads <= plain or total > _EXPRESSION_LIMIT:
+                continue
             if is_contraction(nest) and producer.expr.op != "load":
                 continue
-            if any(p > at and p < position for b in producer.reads() for p in written_at.get(b, ())):
-                continue  # what the producer reads is overwritten in between
-            new = inlined(nest, producer)
-            if new is None:
+            maps = {a: axis_map(producer, nest, a) for a in reads}
+            if any(m is None for m in maps.values()):
                 continue
-            nest = new
-            out[at] = None
-            changed = True
-            break
-    return nest
+            self.children.setdefault(nest, {})[buffer] = (producer, maps)  # type: ignore[assignment]
+            self.moved.add(producer)
+            weight = total
+        self.weight[nest] = weight
 
+    def expand(self, nest: Nest) -> Nest:
+        """The nest with all that it absorbed in its expression."""
+        if nest not in self.children:
+            return nest
+        n = len(nest.extents)
+        e = self._expression(nest, list(range(n)), n)
+        labels = [c.label for c, _ in self.children[nest].values()]
+        return Nest(nest.extents, nest.kinds, e, nest.out, nest.combine, nest.accumulate, origin=nest.origin,
+                    label=" + ".join([*labels, nest.label]))  # fmt: skip
 
-def inlined(nest: Nest, producer: Nest) -> Nest | None:
-    """``nest`` reading ``producer``'s expression in place of its result; None if their axes do not match."""
-    buffer = producer.out.buffer
-    found = [x for x in loads(nest.expr) if x.attr.buffer is buffer]
-    if nest.out.dynamic is not None and any(x.attr.buffer is buffer for x in loads(nest.out.dynamic)):
-        return None
-    if any(x not in postorder(nest.expr) for x in found):
-        return None  # read inside an address
-    axes = [axis_map(producer, nest, x.attr) for x in found]
-    if any(a is None for a in axes):
-        return None
-    if len(postorder(nest.expr)) + len(postorder(producer.expr)) > _EXPRESSION_LIMIT:
-        return None
-    moved: dict[Access, Expr] = {}  # equal reads share one expression
-    for x, a in zip(found, axes, strict=True):
-        if x.attr not in moved:
-            moved[x.attr] = remap(producer.expr, a, len(nest.extents))  # type: ignore[arg-type]
-    replacements = {id(x): moved[x.attr] for x in found}
-    e = substitute(nest.expr, replacements)
-    return Nest(nest.extents, nest.kinds, e, nest.out, nest.combine, nest.accumulate, origin=nest.origin,
-                label=_label(nest.label, producer.label))  # fmt: skip
+    def _expression(self, nest: Nest, axes: list[int], n: int) -> Expr:
+        """The nest's expression over the ``n`` axes of another: its axis ``j`` is that one's ``axes[j]`` (-1: size 1)."""
+        children = self.children.get(nest, {})
+        moved: dict[Access, Expr] = {}
 
+        def read(a: Access) -> Expr | None:
+            if a.buffer not in children:
+                return None
+            if a not in moved:
+                producer, maps = children[a.buffer]
+                moved[a] = self._expression(producer, [axes[k] if k >= 0 else -1 for k in maps[a]], n)
+            return moved[a]
 
-def _label(consumer: str, producer: str) -> str:
-    return f"{producer} + {consumer}" if len(consumer) + len(producer) < 160 else consumer
+        return remap(nest.expr, axes, n, read)
 
 
 def axis_map(producer: Nest, consumer: Nest, read: Access) -> list[int] | None:
@@ -165,8 +173,12 @@ def axis_map(producer: Nest, consumer: Nest, read: Access) -> list[int] | None:
     return None if free else out
 
 
-def remap(e: Expr, axes: Sequence[int], n: int) -> Expr:
-    """``e`` over other axes: axis ``j`` becomes ``axes[j]`` of ``n`` (-1: an axis of size 1, always 0)."""
+def remap(e: Expr, axes: Sequence[int], n: int, read: Callable[[Access], Expr | None] | None = None) -> Expr:
+    """``e`` over other axes: axis ``j`` becomes ``axes[j]`` of ``n`` (-1: an axis of size 1, always 0).
+
+    ``read(access)`` may give an expression (over the new axes) to stand for a load.
+    """
+    identity = len(axes) == n and all(j == k for j, k in enumerate(axes))
 
     def access(a: Access) -> Access:
         strides = [0] * n
@@ -179,27 +191,15 @@ def remap(e: Expr, axes: Sequence[int], n: int) -> Expr:
     memo: dict[int, Expr] = {}
     for x in postorder(e):
         if x.op == "load":
-            memo[id(x)] = Expr("load", (), x.dtype, access(x.attr))
+            new = read(x.attr) if read is not None else None
+            memo[id(x)] = new if new is not None else x if identity else Expr("load", (), x.dtype, access(x.attr))
         elif x.op == "axis":
             k = axes[x.attr]
             memo[id(x)] = axis_index(k) if k >= 0 else Expr("const", (), "int64", 0)
         else:
-            memo[id(x)] = Expr(x.op, tuple(memo[id(a)] for a in x.args), x.dtype, x.attr) if x.args else x
-    return memo[id(e)]
-
-
-def substitute(e: Expr, replacements: dict[int, Expr]) -> Expr:
-    """``e`` with nodes (by identity) replaced."""
-    memo: dict[int, Expr] = {}
-    for x in postorder(e):
-        if id(x) in replacements:
-            memo[id(x)] = replacements[id(x)]
-        elif x.args:
-            args = tuple(memo[id(a)] for a in x.args)
-            same = all(p is q for p, q in zip(args, x.args, strict=True))
+            args = tuple([memo[id(a)] for a in x.args])
+            same = all([p is q for p, q in zip(args, x.args, strict=True)])
             memo[id(x)] = x if same else Expr(x.op, args, x.dtype, x.attr)
-        else:
-            memo[id(x)] = x
     return memo[id(e)]
 
 

@@ -35,13 +35,16 @@ class Access(NamedTuple):
 class Expr:
     """One node. ``attr`` holds an Access (load), a number (const), a position (axis) or a name (param)."""
 
-    __slots__ = ("args", "attr", "dtype", "op")
+    __slots__ = ("_loads", "args", "attr", "dtype", "op", "weight")
 
     def __init__(self, op: str, args: tuple[Expr, ...], dtype: str, attr: Any = None):
         self.op = op
         self.args = args
         self.dtype = dtype
         self.attr = attr
+        #: size of the expression written out as a tree (shared parts counted each time, up to a bound)
+        self.weight = min(1 + sum([a.weight for a in args]), 1 << 30)
+        self._loads: list[Expr] | None = None
 
     # arithmetic; Python numbers take the other operand's dtype
     def __add__(self, other: Any) -> Expr:
@@ -186,21 +189,16 @@ def philox(key0: Expr, key1: Expr, counter: Expr, index: Expr) -> Expr:
 
 
 def loads(e: Expr) -> list[Expr]:
-    """Every load in ``e``, those inside dynamic addresses included, each object once."""
-    seen: set[int] = set()
-    out: list[Expr] = []
-    stack = [e]
-    while stack:
-        x = stack.pop()
-        if id(x) in seen:
-            continue
-        seen.add(id(x))
-        if x.op == "load":
-            out.append(x)
-            if x.attr.dynamic is not None:
-                stack.append(x.attr.dynamic)
-        stack.extend(x.args)
-    return out
+    """Every load in ``e``, those inside dynamic addresses included, each object once. Not to be changed."""
+    if e._loads is None:
+        seen: dict[int, Expr] = {}
+        for x in postorder(e):
+            if x.op == "load":
+                seen[id(x)] = x
+                if x.attr.dynamic is not None:
+                    seen.update((id(y), y) for y in loads(x.attr.dynamic))
+        e._loads = list(seen.values())
+    return e._loads
 
 
 def rebuild(e: Expr, leaf: Any) -> Expr:

@@ -27,6 +27,7 @@ class NestPrinter:
         self.tile = tile  # rows of a tile, or None
         self.private = private
         self.sliced: dict[str, str] = {}
+        self._moves: dict[tuple[int, int], tuple[bool, ...]] = {}  # by expression node; the nests keep the nodes alive
 
     # -- views ----------------------------------------------------------------------------------------------------
 
@@ -249,18 +250,25 @@ class NestPrinter:
         return tuple(s if m else 1 for s, m in zip(self.shape(nest), moves, strict=True))
 
     def _moving(self, e: Expr, n: int) -> tuple[bool, ...]:
-        memo: dict[int, tuple[bool, ...]] = {}
+        """Along which of ``n`` axes the value of ``e`` changes."""
+        memo = self._moves
+        if (id(e), n) in memo:
+            return memo[id(e), n]
         for x in postorder(e):
+            if (id(x), n) in memo:
+                continue
             if x.op == "load":
                 own = [s != 0 for s in x.attr.strides]
                 if x.attr.dynamic is not None:
                     own = [a or b for a, b in zip(own, self._moving(x.attr.dynamic, n), strict=True)]
             elif x.op == "axis":
                 own = [k == x.attr for k in range(n)]
+            elif x.args:
+                own = [any(column) for column in zip(*[memo[id(a), n] for a in x.args], strict=True)]
             else:
-                own = [any(memo[id(a)][k] for a in x.args) for k in range(n)]
-            memo[id(x)] = tuple(own)
-        return memo[id(e)]
+                own = [False] * n
+            memo[id(x), n] = tuple(own)
+        return memo[id(e), n]
 
     def evaluate(self, e: Expr, nest: Nest, dest: str | None = None, dest_buffer: Access | None = None) -> str:
         """Print the computation of ``e``; the name of the result, ``dest`` if given (then of the nest's full shape)."""
