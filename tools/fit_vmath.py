@@ -164,6 +164,35 @@ def erfc_interval(centre: mp.mpf, largest: float) -> tuple[mp.mpf, mp.mpf]:
     return centre / (centre + mp.mpf(largest)) - mp.mpf(1) / 4, mp.mpf(3) / 4
 
 
+def erfinv_of_log(w: mp.mpf) -> mp.mpf:
+    """erfinv(x) / x as a function of w = -log(1 - x*x)."""
+    if w < mp.mpf("1e-20"):
+        return mp.sqrt(mp.pi) / 2
+    rest = mp.exp(-w)  # 1 - x*x
+    x = mp.sqrt(-mp.expm1(-w))
+    y = mp.sqrt(w)
+    for _ in range(100):  # Newton on erfc(y) = 1 - x, which keeps its digits as x goes to 1
+        step = (mp.erfc(y) - rest / (1 + x)) * mp.sqrt(mp.pi) / 2 * mp.exp(y * y)
+        step /= 1 - y * step
+        y += step
+        if abs(step) < y * mp.mpf("1e-45"):
+            break
+    return y / x
+
+
+def lgamma_at_two(t: mp.mpf) -> mp.mpf:
+    """lgamma(2 + t) / t."""
+    return mp.loggamma(2 + t) / t if abs(t) > mp.mpf("1e-25") else 1 - mp.euler
+
+
+def stirling_rest(z: mp.mpf) -> mp.mpf:
+    """x * (lgamma(x) - Stirling's formula), a function of z = 1 / x**2, as its asymptotic series."""
+    if z < mp.mpf("1e-12"):
+        return mp.mpf(1) / 12 - z / 360
+    x = 1 / mp.sqrt(z)
+    return x * (mp.loggamma(x) - (x - mp.mpf(1) / 2) * mp.log(x) + x - mp.log(2 * mp.pi) / 2)
+
+
 S2 = ((SQRT2 - 1) / (SQRT2 + 1)) ** 2 * mp.mpf("1.001")
 QUARTER = mp.pi / 4 * mp.mpf("1.001")
 HALF = mp.pi / 2 * mp.mpf("1.001")
@@ -191,6 +220,17 @@ FITS = [
         square_ratio(3, mp.asin), (mp.mpf(0), one / 4), 4, 12),
     Fit("ERF", "erf(x) / x - 2/sqrt(pi) over x**2 in x**2, |x| <= 1", in_square(series(mp.erf, (1,), 3)),
         square_ratio(3, mp.erf), (mp.mpf(0), one), 5, 10),
+]
+W_SPLIT = mp.mpf("6.25")
+FITS += [
+    Fit("ERFINV_CENTRE", "erfinv(x) / x in w - 3, w = -log(1 - x**2) <= 6.25", lambda u: erfinv_of_log(u + 3),
+        lambda u: 1 / erfinv_of_log(u + 3), (mp.mpf(-3), W_SPLIT - 3), None, 12),
+    Fit("ERFINV_TAIL", "erfinv(x) / x in sqrt(w) - 4, 6.25 <= w <= 37", lambda u: erfinv_of_log((u + 4) ** 2),
+        lambda u: 1 / erfinv_of_log((u + 4) ** 2), (mp.sqrt(W_SPLIT) - 4, mp.sqrt(37) - 4), None, 16),
+    Fit("LGAMMA", "lgamma(2 + t) / t, -0.6 <= t <= 0.4", lgamma_at_two, lambda t: 1 / lgamma_at_two(t),
+        (mp.mpf("-0.601"), mp.mpf("0.401")), None, 18),
+    Fit("STIRLING", "x * (lgamma(x) - Stirling's formula) in 1 / x**2, x >= 8", stirling_rest,
+        lambda z: 1 / stirling_rest(z), (mp.mpf(0), one / 64), None, 6),
 ]
 ERFC = [
     (32, "ERFC", f"exp(x*x) erfc(x) / t in t - 1/4, t = {ERFC32} / (x + {ERFC32}), 0 <= x <= 10.1", ERFC32, 10.1, 10),

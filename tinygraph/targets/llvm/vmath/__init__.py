@@ -20,6 +20,7 @@ from tinygraph.errors import InvalidValue
 from tinygraph.targets.llvm.vmath import (
     error_function,
     exponential,
+    gamma,
     inverse_trigonometric,
     logarithm,
     power,
@@ -72,6 +73,8 @@ FUNCTIONS: Mapping[str, VectorFunction] = {
     "pow": _row(power.pow, 1, 1.5, arguments=2),
     "erf": _row(error_function.erf, 2, 2),
     "erfc": _row(error_function.erfc, 4, 4),
+    "erfinv": _row(error_function.erfinv, 1, 4),
+    "lgamma": _row(gamma.lgamma, 1, 4),
 }
 
 

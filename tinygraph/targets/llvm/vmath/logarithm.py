@@ -37,11 +37,15 @@ def log1p_reduced(f: Real) -> Real:
     if f.format.bits == 32:
         square = f * f
         return f + fma(square, -0.5, square * f * poly(f, coefficients.LOG1P_32))
+    return f - log_loss(f)
+
+
+def log_loss(f: Real) -> Real:
+    """f - log(1 + f), as accurate where it is small, for double f as above."""
     half_square = f * f * 0.5
     s = f / (f + 2.0)
     z = s * s
-    rest = z * poly(z, coefficients.ATANH_64)
-    return f - (half_square - s * (half_square + rest))
+    return half_square - s * fma(z, poly(z, coefficients.ATANH_64), half_square)
 
 
 def _add_power(k: Real, log_f: Real, unit: Fraction) -> Real:

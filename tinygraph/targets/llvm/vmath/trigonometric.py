@@ -39,7 +39,7 @@ def _remainder(x: Real, n: Real, period: Fraction) -> Real:
     return x
 
 
-def _sin_half(r: Real) -> Real:
+def sin_half(r: Real) -> Real:
     """sin(r) for |r| <= pi/2, never beyond 1."""
     z = r * r
     return fma(r * z, poly(z, SIN_HALF[r.format.bits]), r).clamp(-1.0, 1.0)
@@ -52,7 +52,7 @@ def _lowest_to_sign(n: Bits, width: int) -> Bits:
 
 def _sin_within(x: Real) -> Real:
     n, bits = _multiple(x, PI)
-    result = _sin_half(_remainder(x, n, PI))
+    result = sin_half(_remainder(x, n, PI))
     result = result.flip_sign(_lowest_to_sign(bits, x.format.bits))
     return select(x.equals(0.0), x, result)
 
@@ -60,7 +60,7 @@ def _sin_within(x: Real) -> Real:
 def _cos_within(x: Real) -> Real:
     """cos(x) = -(-1)**n sin(x - (n + 1/2) pi)."""
     n, bits = _multiple(x, PI, shift=0.5)
-    result = _sin_half(_remainder(x, n + 0.5, PI))
+    result = sin_half(_remainder(x, n + 0.5, PI))
     return result.flip_sign(_lowest_to_sign(bits + 1, x.format.bits))
 
 
@@ -81,12 +81,12 @@ def _tan_within(x: Real) -> Real:
 
 def _sin_large(x: Real) -> Real:
     n, r = reduce_large(abs(x), halves=0)
-    return _sin_half(r).flip_sign(_lowest_to_sign(n, 64)).flip_sign(x.sign())
+    return sin_half(r).flip_sign(_lowest_to_sign(n, 64)).flip_sign(x.sign())
 
 
 def _cos_large(x: Real) -> Real:
     n, r = reduce_large(abs(x), halves=0, offset=True)
-    return _sin_half(r).flip_sign(_lowest_to_sign(n + 1, 64))
+    return sin_half(r).flip_sign(_lowest_to_sign(n + 1, 64))
 
 
 def _tan_large(x: Real) -> Real:
