@@ -48,6 +48,22 @@ from tinygraph.tensor.reduce import (  # noqa: A004
 from tinygraph.tensor.dot import batched_dot, dot, matmul, outer
 from tinygraph.tensor.index import getitem, inc_subtensor, set_subtensor
 from tinygraph.tensor.advanced_index import take
+from tinygraph.tensor.contract import batched_tensordot, einsum, tensordot
+from tinygraph.tensor.cumulative import cumprod, cumsum
+from tinygraph.tensor.diagonal import alloc_diag, diag, diagonal, fill_diagonal, fill_diagonal_offset, trace
+from tinygraph.tensor.norms import logsumexp, norm_p
+from tinygraph.tensor.rearrange import diff, flip, fliplr, flipud, pad, repeat, roll, tile
+from tinygraph.tensor.selection import (
+    choose,
+    compress,
+    flatnonzero,
+    nonzero,
+    nonzero_values,
+    ravel_multi_index,
+    take_along_axis,
+    to_one_hot,
+    unravel_index,
+)
 from tinygraph.tensor import nnet, signal
 
 globals().update(CONSTRUCTORS)

@@ -173,15 +173,19 @@ def tri(n: Any, m: Any = None, k: Any = 0, dtype: Any = None) -> Any:
 
 def tril(x: Any, k: Any = 0) -> Any:
     """The lower triangle of a matrix (or of each of a stack of them), zeros elsewhere."""
+    from tinygraph.tensor.maths import switch
+
     x = as_tensor_variable(x)
-    return x * tri(x.shape[x.ndim - 2], x.shape[x.ndim - 1], k=k, dtype=x.type.dtype)
+    return switch(tri(x.shape[x.ndim - 2], x.shape[x.ndim - 1], k=k, dtype="bool"), x, constant(0, dtype=x.type.dtype))
 
 
 def triu(x: Any, k: Any = 0) -> Any:
     """The upper triangle of a matrix (or of each of a stack of them), zeros elsewhere."""
+    from tinygraph.tensor.maths import switch
+
     x = as_tensor_variable(x)
-    below = tri(x.shape[x.ndim - 2], x.shape[x.ndim - 1], k=k - 1, dtype=x.type.dtype)
-    return x * (constant(1, dtype=x.type.dtype) - below)
+    below = tri(x.shape[x.ndim - 2], x.shape[x.ndim - 1], k=k - 1, dtype="bool")
+    return switch(below, constant(0, dtype=x.type.dtype), x)
 
 
 def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype: Any = None) -> Any:

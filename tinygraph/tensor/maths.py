@@ -67,6 +67,7 @@ sqr = elemwise("sqr", 1, np.square, "x * x", vjp=lambda g, out, x: (g * x * 2,),
 square = sqr
 identity = elemwise("identity", 1, lambda x: x, "x itself", vjp=lambda g, out, x: (g,), expr=lambda x: x)
 tensor_copy = identity
+held_constant = elemwise("held_constant", 1, lambda x: x, "x itself, constant in differentiation", expr=lambda x: x)
 reciprocal = elemwise("reciprocal", 1, lambda x: 1 / x, "1 / x", out="float",
                       vjp=lambda g, out, x: (neg(g * out * out),), expr=lambda x: 1 / x, domain=(0.4, 3.0))  # fmt: skip
 inv = reciprocal

@@ -188,7 +188,7 @@ def _reduce(x: Any, combine: str, axis: Any, dtype: str, keepdims: bool, acc_dty
     return op.restore(out) if keepdims else out
 
 
-def _sum_dtype(dtype: str) -> str:
+def sum_dtype(dtype: str) -> str:
     """Integers add up in 64 bits, floats in their own dtype (Theano's and NumPy's rule)."""
     if dtype in ("bool", "int8", "int16", "int32"):
         return "int64"
@@ -204,14 +204,14 @@ def _named(dtype: Any) -> Any:
 def sum(input: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None) -> Any:
     """Sum over ``axis`` (None: all). ``acc_dtype``: dtype in which partial sums are kept."""
     x = as_tensor_variable(input)
-    return _reduce(x, "add", axis, _named(dtype) or _sum_dtype(x.type.dtype), keepdims, _named(acc_dtype))
+    return _reduce(x, "add", axis, _named(dtype) or sum_dtype(x.type.dtype), keepdims, _named(acc_dtype))
 
 
 def prod(input: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None,
          no_zeros_in_input: bool = False) -> Any:  # fmt: skip
     """Product over ``axis`` (None: all)."""
     x = as_tensor_variable(input)
-    return _reduce(x, "mul", axis, _named(dtype) or _sum_dtype(x.type.dtype), keepdims, _named(acc_dtype))
+    return _reduce(x, "mul", axis, _named(dtype) or sum_dtype(x.type.dtype), keepdims, _named(acc_dtype))
 
 
 def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -277,7 +277,7 @@ def mean(input: Any, axis: Any = None, dtype: Any = None, op: bool = False, keep
     return total / cast_to(count, wanted)
 
 
-def _float_input(x: Any) -> Any:
+def float_input(x: Any) -> Any:
     from tinygraph.tensor.maths import cast_to
 
     x = as_tensor_variable(x)
@@ -288,7 +288,7 @@ def var(input: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False, cor
     """Variance over ``axis``: mean square distance from the mean (two passes), over ``n - ddof``."""
     from tinygraph.tensor.maths import cast_to, sqr
 
-    x = _float_input(input)
+    x = float_input(input)
     axes = reduced_axes(axis, x.type.ndim)
     centred = x - mean(x, axis=axes, keepdims=True)
     if ddof == 0:
