@@ -8,7 +8,7 @@
 //
 // Macros: TG_T element type (float); TG_MMA tensor cores (mma.cuh); TG_CONV, a braced list of the fields of Conv in
 // order, makes the geometry (all but the batch) constants, and the arguments are then ignored; TG_INDEX (index.cuh);
-// TILE_M, TILE_N, 64 or 128 each (tile.cuh).
+// TILE_M, TILE_N: 64 unless the filters of a group are few or very many (tile.cuh lists what may stand there).
 #pragma once
 #include "tile.cuh"
 

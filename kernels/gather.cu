@@ -7,7 +7,9 @@
 // Points (x[rows, labels]) are the case outer == inner == 1 with flat indices.
 // Indices (TG_LABEL: i64 or int) may count from the end; one out of range sets *error (may be null), and reads as 0.
 // Launch: any one-dimensional grid and block; a thread per element of y.
+// Arguments: x, indices, y (gather writes y, the others x; sorted: x, indices, order, y), outer, size, inner, count, error.
 // Source: the gradient of embedding lookups, e.g. T. Mikolov et al. (2013); the sorted form is a segmented sum.
+#include "atomics.cuh"
 #include "index.cuh"
 
 #ifndef TG_T
@@ -17,27 +19,6 @@
 #define TG_LABEL i64
 #endif
 typedef Accumulate<TG_T>::type Value;
-
-template <typename T>
-__device__ __forceinline__ void atomic_add(T* p, T value) { atomicAdd(p, value); }
-__device__ __forceinline__ void atomic_add(i64* p, i64 value) { atomicAdd((u64*)p, (u64)value); }
-
-// 16-bit floats: compare and swap the word around them.
-template <typename T>
-__device__ __forceinline__ void atomic_add_16bit(T* p, T value) {
-    u32* word = (u32*)((u64)p & ~3ull);
-    const int shift = (u64)p & 2 ? 16 : 0;
-    u32 old = *(volatile u32*)word, expected;
-    do {
-        expected = old;
-        T sum;
-        sum.bits = (unsigned short)(expected >> shift);
-        sum = (T)((float)sum + (float)value);
-        old = atomicCAS(word, expected, (expected & ~(0xFFFFu << shift)) | (u32)sum.bits << shift);
-    } while (old != expected);
-}
-__device__ __forceinline__ void atomic_add(half_t* p, half_t value) { atomic_add_16bit(p, value); }
-__device__ __forceinline__ void atomic_add(bf16_t* p, bf16_t value) { atomic_add_16bit(p, value); }
 
 extern "C" __global__ void gather(const TG_T* __restrict__ x, const TG_LABEL* __restrict__ indices, TG_T* __restrict__ y,
                                   i64 outer, i64 size, i64 inner, i64 count, int* error) {

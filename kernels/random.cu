@@ -6,6 +6,7 @@
 //   random_uniform   TG_T in [0, 1)                     1 draw; double: 1 draw of 2n elements, element i from words 2i, 2i + 1
 //   random_normal    sqrt(-2 log(1 - u)) cos(2 pi v)    u and v two draws in a row, each as random_uniform's
 //   random_bernoulli u < p as 0 or 1 in TG_T            1 draw of float; p[n], or p[1] with one == 1
+// Arguments: state, y, n | state, p, y, n, one | state, next, elements, draws (random_advance).
 // Launch: any one-dimensional grid and block, blocks a multiple of 32 threads; a thread per counter value, that is per
 // four elements (double: two neighbouring lanes exchange words).
 // Source: Salmon et al. (2011), see philox.cuh; G. Box, M. Muller, A note on the generation of random normal deviates (1958).

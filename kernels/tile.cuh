@@ -1,8 +1,9 @@
 // Implicit gemm: out(m, n) = sum over k of a(m, k) b(n, k), where a and b are gathered by functors, never stored.
 //
-// A block of 256 threads makes a TILE_M x TILE_N tile (64 x 64).  It moves slices of k through two shared-memory
-// buffers: while one is multiplied, the next is fetched into registers.  CUDA cores: each thread a 4 x 4 (or, for 128,
-// 8 x 8) piece.  Tensor cores (mma.cuh): eight warps as 2 x 4.  The launch is the same either way.
+// A block of 256 threads makes a TILE_M x TILE_N tile: 64 x 64, or 32 and 128 for either (16 without tensor cores).  It
+// moves slices of k through two shared-memory buffers: while one is multiplied, the next is fetched into registers.
+// CUDA cores: each thread makes a piece of a 16th by a 16th of the tile.  Tensor cores (mma.cuh): eight warps as 2 x 4.
+// The launch is the same either way.
 //
 // A loader L has   Row row(Index m)            what depends on the tile's row (or column) alone
 //                  Column column(Index k)      what depends on the position along k alone
@@ -90,14 +91,20 @@ struct Stage {
 };
 
 #if TG_MMA == MMA_NONE
-// Thread (x, y) = (t % 16, t / 16) owns rows 4 x .. 4 x + 3 and columns 4 y .. 4 y + 3 of each 64 x 64 piece.
+// Thread (x, y) = (t % 16, t / 16) owns rows 4 x .. 4 x + 3 of every 64 and columns 4 y .. 4 y + 3 of every 64, which
+// are read from shared memory four at a time; a tile below 64 has fewer to a thread.
 template <typename Value>
-struct Product4 {
+struct ProductFma {
     static const int rows = TILE_M / 16, columns = TILE_N / 16;
     Value sums[rows][columns];
 
-    __device__ __forceinline__ static int row(int i) { return threadIdx.x % 16 * 4 + i % 4 + i / 4 * 64; }
-    __device__ __forceinline__ static int column(int j) { return threadIdx.x / 16 * 4 + j % 4 + j / 4 * 64; }
+    static const int row_run = rows < 4 ? rows : 4, column_run = columns < 4 ? columns : 4;
+    __device__ __forceinline__ static int row(int i) {
+        return threadIdx.x % 16 * row_run + i % row_run + i / row_run * (16 * row_run);
+    }
+    __device__ __forceinline__ static int column(int j) {
+        return threadIdx.x / 16 * column_run + j % column_run + j / column_run * (16 * column_run);
+    }
 
     __device__ __forceinline__ void clear() {
 #pragma unroll
@@ -128,7 +135,7 @@ struct Product4 {
                 if (m + row(i) < m_size && n + column(j) < n_size) store(m + row(i), n + column(j), sums[i][j]);
     }
 };
-#define TILE_PRODUCT Product4
+#define TILE_PRODUCT ProductFma
 #else
 // Warp (x, y) = (warp % 2, warp / 2) owns TILE_M / 2 rows and TILE_N / 4 columns, in fragments of 16 x 8.
 template <typename Value>

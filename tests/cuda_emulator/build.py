@@ -15,8 +15,13 @@ from pathlib import Path
 from tinygraph.targets.cuda.kernels import kernel_names
 
 HERE = Path(__file__).resolve().parent
-FLAGS = ("-std=gnu++17", "-O1", "-shared", "-fPIC", "-w", "-fwrapv", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-gnu-unique")
-_DYNAMIC_SHARED = re.compile(r"extern\s+__shared__\s+(?:__align__\s*\(\s*\d+\s*\)\s*)?([\w:]+(?:\s+\w+)*?)\s+(\w+)\s*\[\s*\]\s*;")
+FLAGS = (
+    *("-std=gnu++17", "-O1", "-shared", "-fPIC", "-w"),
+    *("-fwrapv", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-gnu-unique"),
+)
+_DYNAMIC_SHARED = re.compile(
+    r"extern\s+__shared__\s+(?:__align__\s*\(\s*\d+\s*\)\s*)?([\w:]+(?:\s+\w+)*?)\s+(\w+)\s*\[\s*\]\s*;"
+)
 
 # Unpacks a void** as cuLaunchKernel takes it, and tells Python each parameter's size and kind.
 _EXPORTS = """
@@ -29,7 +34,10 @@ template <typename... A>
 void unpack(void (*kernel)(A...), void** arguments) { call(kernel, arguments, std::index_sequence_for<A...>()); }
 template <typename T>
 constexpr int describe() {
-    const int kind = std::is_pointer<T>::value ? 'p' : std::is_floating_point<T>::value ? 'f' : std::is_integral<T>::value ? 'i' : 's';
+    const int kind = std::is_pointer<T>::value          ? 'p'
+                     : std::is_floating_point<T>::value ? 'f'
+                     : std::is_integral<T>::value       ? 'i'
+                                                        : 's';
     const bool constant = std::is_const<std::remove_pointer_t<T>>::value && std::is_pointer<T>::value;
     return static_cast<int>(sizeof(T)) << 16 | constant << 8 | kind;
 }
@@ -65,7 +73,9 @@ def compiler() -> str | None:
 def _fingerprint() -> bytes:
     """What the result depends on besides the source: the compiler and this folder's own files."""
     version = subprocess.run([str(compiler()), "--version"], capture_output=True, check=True).stdout
-    files = [(HERE / name).read_bytes() for name in ("cuda_emulator.h", "cuda_math.h", "runtime.cpp", "build.py")]
+    files = [
+        (HERE / name).read_bytes() for name in ("cuda_emulator.h", "cuda_math.h", "runtime.cpp", "build.py")
+    ]
     return hashlib.sha256(b"\0".join([version, *files])).digest()
 
 
@@ -73,7 +83,8 @@ def _fingerprint() -> bytes:
 def cache_folder() -> Path:
     """Return the folder of compiled kernels: ``TINYGRAPH_EMULATOR_CACHE`` or one in the user's cache."""
     root = os.environ.get("TINYGRAPH_EMULATOR_CACHE")
-    base = Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tinygraph" / "cuda_emulator"
+    user = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    base = Path(root) if root else user / "tinygraph" / "cuda_emulator"
     try:
         base.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -82,7 +93,9 @@ def cache_folder() -> Path:
 
 
 def _compile(text: str, flags: Sequence[str]) -> Path:
-    key = hashlib.sha256(b"\0".join([_fingerprint(), text.encode(), " ".join(flags).encode()])).hexdigest()[:32]
+    key = hashlib.sha256(b"\0".join([_fingerprint(), text.encode(), " ".join(flags).encode()])).hexdigest()[
+        :32
+    ]
     target = cache_folder() / f"{key}.so"
     if target.exists():
         return target
@@ -100,7 +113,9 @@ def _compile(text: str, flags: Sequence[str]) -> Path:
 @lru_cache(maxsize=1)
 def runtime_library() -> Path:
     """Build, or find, the fiber runtime."""
-    return _compile((HERE / "runtime.cpp").read_text(encoding="utf-8"), ("-std=gnu++17", "-O2", "-shared", "-fPIC"))
+    return _compile(
+        (HERE / "runtime.cpp").read_text(encoding="utf-8"), ("-std=gnu++17", "-O2", "-shared", "-fPIC")
+    )
 
 
 def module_library(source: str, options: Sequence[str] = ()) -> tuple[Path, list[str]]:

@@ -123,28 +123,34 @@ static inline void sincospif(float x, float* s, float* c) { *s = sinpif(x); *c =
 static inline void sincospi(double x, double* s, double* c) { *s = sinpi(x); *c = cospi(x); }
 static inline double erfcx(double x) {
     if (x < 25) return exp(x * x) * erfc(x);
-    const double inverse = 1 / (x * x);  // asymptotic series, below 1e-12 relative from 25 on
-    return (1 - inverse * (0.5 - 0.75 * inverse)) / (x * sqrt(M_PI));
+    const double h = 0.5 / (x * x);  // asymptotic series
+    return (1 - h * (1 - 3 * h * (1 - 5 * h * (1 - 7 * h)))) / (x * sqrt(M_PI));
 }
 static inline float erfcxf(float x) { return float(erfcx(x)); }
-// A starting guess (S. Winitzki, 2008), then Newton steps on erf or, in the tails, on erfc.
-static inline double erfinv(double y) {
-    if (fabs(y) >= 1) return fabs(y) == 1 ? copysign(INFINITY, y) : NAN;
-    const double a = 0.147, l = log1p(-y * y), h = 2 / (M_PI * a) + l / 2;
-    double x = copysign(sqrt(sqrt(h * h - l / a) - h), y);
-    for (int i = 0; i < 3; ++i) {
-        const double residual = y > 0.5 ? (1 - y) - erfc(x) : y < -0.5 ? erfc(-x) - (1 + y) : erf(x) - y;
-        x -= residual * sqrt(M_PI) / 2 * exp(x * x);
-    }
+// A starting guess (S. Winitzki, 2008), then Newton steps: x >= 0 with erfc(x) = q, 0 < q <= 1.
+static inline double tg_tail_inverse(double q) {
+    const double a = 0.147, l = log(q * (2 - q)), h = 2 / (M_PI * a) + l / 2;
+    double x = sqrt(fmax(sqrt(h * h - l / a) - h, 0.0));
+    for (int i = 0; i < 5; ++i) x += (erfc(x) / q - 1) * q * sqrt(M_PI) / 2 * exp(x * x);
     return x;
 }
+static inline double erfinv(double y) {
+    if (!(fabs(y) < 1)) return fabs(y) == 1 ? copysign(INFINITY, y) : NAN;
+    if (fabs(y) > 0.5) return copysign(tg_tail_inverse(1 - fabs(y)), y);
+    double x = y * sqrt(M_PI) / 2;
+    for (int i = 0; i < 6; ++i) x -= (erf(x) - y) * sqrt(M_PI) / 2 * exp(x * x);
+    return x;
+}
+static inline double erfcinv(double y) {
+    if (!(y > 0 && y < 2)) return y == 0 ? INFINITY : y == 2 ? -INFINITY : NAN;
+    return y < 0.5 ? tg_tail_inverse(y) : y > 1.5 ? -tg_tail_inverse(2 - y) : erfinv(1 - y);
+}
+static inline float erfcinvf(float y) { return float(erfcinv(y)); }
 static inline float erfinvf(float y) { return float(erfinv(y)); }
 static inline double normcdf(double x) { return 0.5 * erfc(-x * M_SQRT1_2); }
 static inline float normcdff(float x) { return float(normcdf(x)); }
 static inline double normcdfinv(double p) { return M_SQRT2 * erfinv(2 * p - 1); }
 static inline float normcdfinvf(float p) { return float(normcdfinv(p)); }
-static inline double erfcinv(double y) { return erfinv(1 - y); }
-static inline float erfcinvf(float y) { return float(erfcinv(y)); }
 
 // glibc declares functions of these names for its own use, hence macros.
 #define __expf(x) expf(x)

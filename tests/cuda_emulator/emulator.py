@@ -25,7 +25,12 @@ _launch_lock = threading.Lock()
 
 
 class _TgBuffer(ctypes.Structure):
-    _fields_ = [("map", ctypes.c_void_p), ("data", ctypes.c_void_p), ("mapped", ctypes.c_size_t), ("size", ctypes.c_size_t)]
+    _fields_ = [
+        ("map", ctypes.c_void_p),
+        ("data", ctypes.c_void_p),
+        ("mapped", ctypes.c_size_t),
+        ("size", ctypes.c_size_t),
+    ]
 
 
 @lru_cache(maxsize=1)
@@ -45,8 +50,8 @@ def missing_reason() -> str | None:
 class DeviceBuffer:
     """Guarded memory at a fixed address; its bytes start as nan.
 
-    ``align`` is the alignment the address is sure to have: 256 as from a GPU's allocator, an item's size to have the end
-    of the buffer touch a protected page, so that reading one element too many faults.
+    ``align`` is the alignment the address is sure to have: 256 as from a GPU's allocator, an item's size to have the
+    end of the buffer touch a protected page, so that reading one element too many faults.
     """
 
     def __init__(self, nbytes: int, align: int = 256) -> None:
@@ -106,14 +111,22 @@ class Kernel:
         self.parameters = [(code >> 16, chr(code & 0xFF), bool(code >> 8 & 1)) for code in codes[:count]]
         self._call = ctypes.cast(library[f"tg_call_{name}"], ctypes.c_void_p)
 
-    def __call__(self, grid: Sequence[int], block: Sequence[int], args: Sequence[Any], shared_mem: int = 0, seed: int | None = None) -> None:
+    def __call__(
+        self,
+        grid: Sequence[int],
+        block: Sequence[int],
+        args: Sequence[Any],
+        shared_mem: int = 0,
+        seed: int | None = None,
+    ) -> None:
         """Launch and wait.
 
         Raises: EmulatorError for a bad launch, and for whatever the kernel does wrong (see the README).
         """
         sizes = (*_extent(self.name, "grid", grid), *_extent(self.name, "block", block), shared_mem)
         if np.prod(sizes[3:6]) > MAX_BLOCK or not 0 <= shared_mem <= MAX_SHARED:
-            raise EmulatorError(f"{self.name}: block {sizes[3:6]} with {shared_mem} bytes of shared memory cannot be launched")
+            what = f"block {sizes[3:6]} with {shared_mem} bytes of shared memory"
+            raise EmulatorError(f"{self.name}: {what} cannot be launched")
         if any(size > limit for size, limit in zip(sizes, _GRID_LIMITS, strict=False)):
             raise EmulatorError(f"{self.name}: grid {sizes[:3]} exceeds {_GRID_LIMITS}")
         if len(args) != len(self.parameters):
@@ -143,7 +156,9 @@ class Kernel:
 
     def _launch(self, packed: list[Any], sizes: Sequence[int], seed: int) -> None:
         if 0 in sizes[:6]:
-            raise EmulatorError(f"{self.name}: grid {sizes[:3]}, block {sizes[3:6]}: CUDA refuses a size of 0")
+            raise EmulatorError(
+                f"{self.name}: grid {sizes[:3]}, block {sizes[3:6]}: CUDA refuses a size of 0"
+            )
         pointers = (ctypes.c_void_p * max(1, len(packed)))(*(ctypes.addressof(value) for value in packed))
         begin, end = self._library.tg_shared_begin(), self._library.tg_shared_end()
         numbers = (ctypes.c_longlong * 7)(*sizes)
@@ -160,7 +175,9 @@ class Kernel:
             buffer.check(f"{self.name}: array of shape {array.shape}")
             if constant:
                 if buffer.get(array.nbytes, np.uint8).tobytes() != array.tobytes():
-                    raise EmulatorError(f"{self.name}: array of shape {array.shape} is const, but was written")
+                    raise EmulatorError(
+                        f"{self.name}: array of shape {array.shape} is const, but was written"
+                    )
             elif array.flags.writeable:
                 array[...] = buffer.get(array.shape, array.dtype)
             buffer.free()
@@ -216,7 +233,9 @@ def _extent(name: str, what: str, size: Sequence[int]) -> tuple[int, int, int]:
 
 def _scalar(what: str, size: int, kind: str, arg: Any) -> Any:
     """Return a ctypes value of the parameter's size and kind; a NumPy scalar must have them already."""
-    if isinstance(arg, np.generic) and (arg.dtype.itemsize != size or (arg.dtype.kind == "f") != (kind == "f")):
+    if isinstance(arg, np.generic) and (
+        arg.dtype.itemsize != size or (arg.dtype.kind == "f") != (kind == "f")
+    ):
         if kind != "s" or arg.dtype.itemsize != size:
             raise EmulatorError(f"{what} takes {size} bytes of kind {kind!r}, got {arg.dtype}")
     if kind == "s" or isinstance(arg, np.generic):

@@ -33,7 +33,7 @@ TgPosition tg_position;
 namespace {
 
 // ---- fibers ----------------------------------------------------------------------------------------------------
-constexpr size_t stack_bytes = 128 << 10, page = 4096, max_threads = 1024;
+constexpr size_t stack_bytes = 128 << 10, page = 4096, guard = 256 * page, max_threads = 1024;
 
 enum class State { ready, at_barrier, in_collective, done };
 
@@ -351,27 +351,27 @@ int tg_launch(TgCall call, void** arguments, const long long* sizes, char* share
     return status;
 }
 
-// A buffer between two protected pages, its end as close to the upper one as `align` allows.  The bytes left over
-// hold a canary; the buffer itself starts as nan.  Returns null without memory.
+// A buffer between two protected stretches (a megabyte each, of addresses only), its end as close to the upper one as
+// `align` allows.  The bytes left over hold a canary; the buffer itself starts as nan.  Returns 1 without memory.
 int tg_allocate(size_t size, size_t align, TgBuffer* out) {
     const size_t padded = (size + align - 1) / align * align, body = (padded + page - 1) / page * page + (padded ? 0 : page);
-    char* map = static_cast<char*>(mmap(nullptr, body + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    if (map == MAP_FAILED || mprotect(map + page, body, PROT_READ | PROT_WRITE)) return 1;
-    char* data = map + page + body - padded;
-    memset(map + page, 0xA5, data - (map + page));
+    char* map = static_cast<char*>(mmap(nullptr, body + 2 * guard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (map == MAP_FAILED || mprotect(map + guard, body, PROT_READ | PROT_WRITE)) return 1;
+    char* data = map + guard + body - padded;
+    memset(map + guard, 0xA5, data - (map + guard));
     memset(data, 0xFF, size);
     memset(data + size, 0xA5, padded - size);
     // A buffer of no bytes may not be touched at all.
-    if (!size) mprotect(map + page, body, PROT_NONE);
-    *out = {map, data, body + 2 * page, size};
+    if (!size) mprotect(map + guard, body, PROT_NONE);
+    *out = {map, data, body + 2 * guard, size};
     return 0;
 }
 
 int tg_canary_intact(const TgBuffer* buffer) {
     if (!buffer->size) return 1;
-    for (const char* p = buffer->map + page; p < buffer->data; ++p)
+    for (const char* p = buffer->map + guard; p < buffer->data; ++p)
         if (*p != char(0xA5)) return 0;
-    for (const char* p = buffer->data + buffer->size; p < buffer->map + buffer->mapped - page; ++p)
+    for (const char* p = buffer->data + buffer->size; p < buffer->map + buffer->mapped - guard; ++p)
         if (*p != char(0xA5)) return 0;
     return 1;
 }

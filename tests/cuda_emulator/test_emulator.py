@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from cuda_emulator import DeviceBuffer, Emulator, EmulatorError, missing_reason
 
 pytestmark = pytest.mark.skipif(missing_reason() is not None, reason=str(missing_reason()))
@@ -100,7 +101,12 @@ def test_half_conversion_is_numpys():
     body = "for (int i = 0; i < n; ++i) { h[i] = tg_float_to_half(x[i]); x[i] = tg_half_to_float(h[i]); }"
     rng = np.random.default_rng(0)
     scales = 2.0 ** rng.integers(-30, 20, 4000)
-    x = np.concatenate([rng.standard_normal(4000) * scales, [0, -0.0, np.inf, -np.inf, 65504, 65520, 65519.9, 2**-24, 2**-25]])
+    x = np.concatenate(
+        [
+            rng.standard_normal(4000) * scales,
+            [0, -0.0, np.inf, -np.inf, 65504, 65520, 65519.9, 2**-24, 2**-25],
+        ]
+    )
     x = x.astype("float32")
     with np.errstate(over="ignore"):
         expected = x.astype("float16")
@@ -186,7 +192,9 @@ def test_unwritten_shared_memory_differs_between_seeds():
     results = []
     for seed in range(2):
         x = np.zeros(4, "float32")
-        kernel("__shared__ float tile[4];\nx[threadIdx.x] = tile[threadIdx.x];", seed=seed)((1,), (4,), (x, 0))
+        kernel("__shared__ float tile[4];\nx[threadIdx.x] = tile[threadIdx.x];", seed=seed)(
+            (1,), (4,), (x, 0)
+        )
         results.append(x)
     assert np.isnan(results[0]).all() and np.all(results[1] > 1e30)
 
@@ -217,7 +225,9 @@ def test_a_lane_outside_the_mask_is_reported():
 
 def test_writes_past_dynamic_shared_memory_fault():
     with pytest.raises(EmulatorError, match="outside"):
-        kernel("extern __shared__ float tile[];\ntile[n] = 1;")((1,), (1,), (np.zeros(1, "float32"), 16), shared_mem=64)
+        kernel("extern __shared__ float tile[];\ntile[n] = 1;")(
+            (1,), (1,), (np.zeros(1, "float32"), 16), shared_mem=64
+        )
 
 
 def test_integer_division_by_zero_is_reported():
@@ -240,7 +250,12 @@ def test_writes_through_const_are_reported():
         ((1,), (1,), (np.zeros(1), np.float32(1)), "k: argument 1 takes 4 bytes of kind 'i', got float32"),
         ((1,), (1,), (np.zeros(1), 1.5), "k: argument 1 is an integer, got float"),
         ((1,), (1,), (np.zeros((4, 4))[:, 1], 1), "k: argument 0 is an array that is not contiguous"),
-        ((1,), (1025,), (np.zeros(1), 1), "k: block (1025, 1, 1) with 0 bytes of shared memory cannot be launched"),
+        (
+            (1,),
+            (1025,),
+            (np.zeros(1), 1),
+            "k: block (1025, 1, 1) with 0 bytes of shared memory cannot be launched",
+        ),
         ((0,), (1,), (np.zeros(1), 1), "k: grid (0, 1, 1), block (1, 1, 1): CUDA refuses a size of 0"),
         ((1, 65536), (1,), (np.zeros(1), 1), "k: grid (1, 65536, 1) exceeds (2147483647, 65535, 65535)"),
     ],
@@ -264,12 +279,16 @@ def test_unknown_kernels_are_named():
 
 def test_kernels_may_be_named_like_c_functions():
     x = np.zeros(1, "float32")
-    Emulator().compile('extern "C" __global__ void div(float* x) { x[0] = 1; }').function("div")((1,), (1,), (x,))
+    Emulator().compile('extern "C" __global__ void div(float* x) { x[0] = 1; }').function("div")(
+        (1,), (1,), (x,)
+    )
     assert x[0] == 1
 
 
 def test_macros_come_through_options():
-    module = Emulator().compile('extern "C" __global__ void k(float* x) { x[0] = VALUE; }', ["-DVALUE=3", "--use_fast_math"])
+    module = Emulator().compile(
+        'extern "C" __global__ void k(float* x) { x[0] = VALUE; }', ["-DVALUE=3", "--use_fast_math"]
+    )
     x = np.zeros(1, "float32")
     module.function("k")((1,), (1,), (x,))
     assert x[0] == 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def c_type(dtype: Any) -> str:
     return C_TYPES[np.dtype(dtype)]
 
 
-@lru_cache(maxsize=None)
+@cache
 def build(source: str, seed: int, align: int | None) -> Module:
     """Compile for one run; the library itself is shared by all of them."""
     return Emulator(seed=seed, align=align).compile(source)
@@ -56,17 +56,33 @@ def launch(
         copies = _copies(args)
         function(np.atleast_1d(grid).tolist(), np.atleast_1d(block).tolist(), copies, shared_mem)
         writable = zip(copies, function.parameters, strict=True)
-        results.append([array for array, (_, kind, const) in writable if kind == "p" and not const and isinstance(array, np.ndarray)])
+        results.append(
+            [
+                array
+                for array, (_, kind, const) in writable
+                if kind == "p" and not const and isinstance(array, np.ndarray)
+            ]
+        )
     for other in results[1:]:
         for first, again in zip(results[0], other, strict=True):
             if exact:
-                np.testing.assert_array_equal(first, again, err_msg=f"{kernel} depends on the order of its threads")
+                np.testing.assert_array_equal(
+                    first, again, err_msg=f"{kernel} depends on the order of its threads"
+                )
             else:
                 np.testing.assert_allclose(first, again, rtol=1e-4, atol=1e-5)
     return results[0]
 
 
-def run(file: str, kernel: str, grid: Any, block: Any, args: Sequence[Any], macros: Mapping[str, object] | None = None, **more: Any) -> list[np.ndarray]:
+def run(
+    file: str,
+    kernel: str,
+    grid: Any,
+    block: Any,
+    args: Sequence[Any],
+    macros: Mapping[str, object] | None = None,
+    **more: Any,
+) -> list[np.ndarray]:
     """Like :func:`launch`, for a kernel file and its macros."""
     return launch(kernels.source(file, macros), kernel, grid, block, args, **more)
 
@@ -98,4 +114,16 @@ def from_bf16(bits: np.ndarray) -> np.ndarray:
     return (bits.astype("uint32") << 16).view("float32")
 
 
-__all__ = ["DeviceBuffer", "RUNS", "build", "c_type", "ceil_div", "from_bf16", "launch", "needs_emulator", "out", "run", "to_bf16"]
+__all__ = [
+    "DeviceBuffer",
+    "RUNS",
+    "build",
+    "c_type",
+    "ceil_div",
+    "from_bf16",
+    "launch",
+    "needs_emulator",
+    "out",
+    "run",
+    "to_bf16",
+]

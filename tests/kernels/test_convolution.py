@@ -35,7 +35,9 @@ class Geometry:
 
 def geometry(channels, size, filters, taps, groups=1, stride=(1, 1), pad=(0, 0), dilation=(1, 1), flip=0):
     """Derive the output size; padding is the same on both sides."""
-    extent = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip(size, pad, dilation, taps, stride)]
+    extent = [
+        (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip(size, pad, dilation, taps, stride)
+    ]
     return Geometry(channels, *size, filters, *taps, *extent, groups, *stride, *pad, *dilation, flip)
 
 
@@ -109,21 +111,30 @@ def arrays(batch, g, seed=0):
     return x, w, dy
 
 
-def tiles(m, n, planes, tile=64):
+def tiles(m, n, planes, tile=(64, 64)):
     """Return the launch grid, of at least one block: CUDA refuses an empty one."""
-    return max(1, ceil_div(m, tile)), ceil_div(n, tile), planes
+    return max(1, ceil_div(m, tile[0])), ceil_div(n, tile[1]), planes
 
 
-def run_forward(x, w, bias, g, macros=None, tile=64):
+def run_forward(x, w, bias, g, macros=None, tile=(64, 64)):
     y = out((x.shape[0], g.filters, g.out_height, g.out_width), x.dtype)
     grid = tiles(x.shape[0] * g.out_height * g.out_width, g.filters // g.groups, g.groups, tile)
-    return run("conv_forward.cu", "conv_forward", grid, 256, (x, w, bias, y, x.shape[0], *astuple(g)), macros)[0]
+    return run(
+        "conv_forward.cu", "conv_forward", grid, 256, (x, w, bias, y, x.shape[0], *astuple(g)), macros
+    )[0]
 
 
 def run_backward_input(dy, w, g, macros=None):
     dx = out((dy.shape[0], g.channels, g.height, g.width), dy.dtype)
     grid = tiles(dy.shape[0] * g.height * g.width, g.channels // g.groups, g.groups)
-    return run("conv_backward_input.cu", "conv_backward_input", grid, 256, (dy, w, dx, dy.shape[0], *astuple(g)), macros)[0]
+    return run(
+        "conv_backward_input.cu",
+        "conv_backward_input",
+        grid,
+        256,
+        (dy, w, dx, dy.shape[0], *astuple(g)),
+        macros,
+    )[0]
 
 
 def run_backward_weights(x, dy, g, splits, macros=None):
@@ -133,7 +144,14 @@ def run_backward_weights(x, dy, g, splits, macros=None):
     args = (x, dy, out((splits, *shape), accumulator), splits, x.shape[0], *astuple(g))
     partial = run("conv_backward_weights.cu", "conv_backward_weights", grid, 256, args, macros)[0]
     dw = out(shape, x.dtype)
-    return run("conv_backward_weights.cu", "conv_add_partials", 2, 128, (partial, dw, np.int64(dw.size), splits), macros)[0]
+    return run(
+        "conv_backward_weights.cu",
+        "conv_add_partials",
+        2,
+        128,
+        (partial, dw, np.int64(dw.size), splits),
+        macros,
+    )[0]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -157,7 +175,9 @@ def test_backward_input(case):
 def test_backward_weights(case, splits):
     batch, g = CASES[case]
     x, _, dy = arrays(batch, g)
-    np.testing.assert_allclose(run_backward_weights(x, dy, g, splits), backward_weights(x, dy, g), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        run_backward_weights(x, dy, g, splits), backward_weights(x, dy, g), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_constant_geometry_replaces_the_arguments():
@@ -165,7 +185,9 @@ def test_constant_geometry_replaces_the_arguments():
     x, w, dy = arrays(batch, g)
     macros = {"TG_CONV": "{" + ", ".join(map(str, astuple(g))) + "}", "TG_INDEX": "int"}
     np.testing.assert_allclose(run_forward(x, w, None, g, macros), forward(x, w, g), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(run_backward_input(dy, w, g, macros), backward_input(dy, w, g), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        run_backward_input(dy, w, g, macros), backward_input(dy, w, g), rtol=1e-4, atol=1e-4
+    )
     found = run_backward_weights(x, dy, g, 2, macros)
     np.testing.assert_allclose(found, backward_weights(x, dy, g), rtol=1e-4, atol=1e-4)
 
@@ -175,14 +197,28 @@ def test_double_precision():
     x, w, dy = (a.astype("float64") for a in arrays(batch, g))
     macros = {"TG_T": "double"}
     np.testing.assert_allclose(run_forward(x, w, None, g, macros), forward(x, w, g), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(run_backward_weights(x, dy, g, 2, macros), backward_weights(x, dy, g), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        run_backward_weights(x, dy, g, 2, macros), backward_weights(x, dy, g), rtol=1e-12, atol=1e-12
+    )
 
 
-def test_large_tiles():
-    batch, g = 2, geometry(3, (13, 12), 70, (3, 3), pad=(1, 1))
-    x, w, _ = arrays(batch, g)
-    found = run_forward(x, w, None, g, {"TILE_M": 128, "TILE_N": 128}, tile=128)
-    np.testing.assert_allclose(found, forward(x, w, g), rtol=1e-4, atol=1e-4)
+TILES = [
+    ((m, n), mma)
+    for m in (16, 32, 64, 128)
+    for n in (16, 32, 128)
+    for mma in (0, 1)
+    if not (mma and 16 in (m, n))
+]
+
+
+@pytest.mark.parametrize("tile, mma", TILES[::2], ids=str)
+def test_other_tiles(tile, mma):
+    """Eight warps of tensor cores need 32 at least in both directions."""
+    g = geometry(3, (13, 12), 70, (3, 3), pad=(1, 1))
+    x, w, _ = arrays(2, g)
+    found = run_forward(x, w, None, g, {"TILE_M": tile[0], "TILE_N": tile[1], "TG_MMA": mma}, tile)
+    tolerance = 5e-2 if mma else 1e-4
+    np.testing.assert_allclose(found, forward(x, w, g), rtol=tolerance, atol=tolerance)
 
 
 def test_epilogue_is_applied_after_the_bias():
@@ -207,7 +243,11 @@ def test_tensor_cores_round_operands_only(case, kind):
     for found, expected, scale in (
         (run_forward(x, w, None, g, macros), forward(x, w, g), forward(abs(x), abs(w), g)),
         (run_backward_input(dy, w, g, macros), backward_input(dy, w, g), backward_input(abs(dy), abs(w), g)),
-        (run_backward_weights(x, dy, g, 2, macros), backward_weights(x, dy, g), backward_weights(abs(x), abs(dy), g)),
+        (
+            run_backward_weights(x, dy, g, 2, macros),
+            backward_weights(x, dy, g),
+            backward_weights(abs(x), abs(dy), g),
+        ),
     ):
         assert np.all(abs(found - expected) <= 2.5 * UNIT[kind] * scale + 1e-5)
         assert abs(found - expected).max() > 1e-6, "rounding must show: these were not tensor-core products"

@@ -8,7 +8,7 @@ from on_emulator import c_type, from_bf16, needs_emulator, out, run, to_bf16
 
 pytestmark = needs_emulator
 
-# (outer, size, inner, count)
+# each a tuple of outer, size, inner and count
 CASES = [(2, 5, 3, 7), (1, 9, 1, 300), (3, 4, 1, 1), (1, 6, 33, 5), (2, 3, 4, 0), (0, 3, 4, 2)]
 
 
@@ -16,7 +16,12 @@ def problem(case, dtype="float32", seed=0):
     outer, size, inner, count = case
     rng = np.random.default_rng(seed)
     x, y = rng.standard_normal((outer, size, inner)), rng.standard_normal((outer, count, inner))
-    return (x * 4).astype(dtype), rng.integers(-size, size, count), (y * 4).astype(dtype), tuple(map(np.int64, case))
+    return (
+        (x * 4).astype(dtype),
+        rng.integers(-size, size, count),
+        (y * 4).astype(dtype),
+        tuple(map(np.int64, case)),
+    )
 
 
 @pytest.mark.parametrize("label", ["i64", "int"])
@@ -24,7 +29,9 @@ def problem(case, dtype="float32", seed=0):
 def test_gather(case, label):
     x, indices, y, sizes = problem(case)
     indices, macros = indices.astype({"i64": "int64", "int": "int32"}[label]), {"TG_LABEL": label}
-    found, error = run("gather.cu", "gather", 2, 64, (x, indices, out(y.shape), *sizes, np.zeros(1, "int32")), macros)
+    found, error = run(
+        "gather.cu", "gather", 2, 64, (x, indices, out(y.shape), *sizes, np.zeros(1, "int32")), macros
+    )
     np.testing.assert_array_equal(found, x[:, indices])
     assert not error[0]
 
@@ -35,7 +42,9 @@ def test_scatter_add_by_atomics(case, dtype):
     x, indices, y, sizes = problem(case, dtype)
     expected = x.astype("float64")
     np.add.at(expected, (slice(None), indices), y)
-    (found,) = run("gather.cu", "scatter_add", 2, 64, (x, indices, y, *sizes, None), {"TG_T": c_type(dtype)}, exact=False)
+    (found,) = run(
+        "gather.cu", "scatter_add", 2, 64, (x, indices, y, *sizes, None), {"TG_T": c_type(dtype)}, exact=False
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
 
 
@@ -74,7 +83,9 @@ def test_an_index_out_of_range_is_reported_and_touches_nothing(kernel):
     x, _, y, sizes = problem((1, 4, 2, 3))
     indices = np.array([0, 4, -5])
     target = out(y.shape) if kernel == "gather" else y
-    first, *rest = run("gather.cu", kernel, 1, 32, (x, indices, target, *sizes, np.zeros(1, "int32")), exact=False)
+    first, *rest = run(
+        "gather.cu", kernel, 1, 32, (x, indices, target, *sizes, np.zeros(1, "int32")), exact=False
+    )
     assert rest[-1][0] == 1
     if kernel == "gather":
         np.testing.assert_array_equal(first[0, 1:], 0)

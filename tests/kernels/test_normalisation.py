@@ -13,7 +13,11 @@ EPSILON = 1e-5
 def layer(x, gamma, beta):
     x = x.astype("float64")
     mean, variance = x.mean(1, keepdims=True), x.var(1, keepdims=True)
-    return (x - mean) / np.sqrt(variance + EPSILON) * gamma + beta, mean.ravel(), 1 / np.sqrt(variance.ravel() + EPSILON)
+    return (
+        (x - mean) / np.sqrt(variance + EPSILON) * gamma + beta,
+        mean.ravel(),
+        1 / np.sqrt(variance.ravel() + EPSILON),
+    )
 
 
 def batch(x, gamma, beta):
@@ -58,7 +62,9 @@ def test_layer_normalisation_gradients():
     gamma = rng.standard_normal(size).astype("float32")
     _, mean, rstd = layer(x, gamma, 0)
     mean, rstd, sizes = mean.astype("float32"), rstd.astype("float32"), (np.int64(rows), np.int64(size))
-    (dx,) = run("layer_norm.cu", "layer_norm_grad", 2, (32, 2), (x, gamma, mean, rstd, dy, out(x.shape), *sizes))
+    (dx,) = run(
+        "layer_norm.cu", "layer_norm_grad", 2, (32, 2), (x, gamma, mean, rstd, dy, out(x.shape), *sizes)
+    )
     np.testing.assert_allclose(dx, gradient(lambda v: layer(v, gamma, 0)[0], x, dy), rtol=1e-3, atol=1e-4)
     args = (x, mean, rstd, dy, out(size), out(size), *sizes)
     dgamma, dbeta = run("layer_norm.cu", "layer_norm_grad_parameters", 1, (32, 8), args)

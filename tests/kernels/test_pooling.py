@@ -57,7 +57,10 @@ def windows(g):
 
 
 def maximum(x, g):
-    y, where = np.empty((len(x), g.out_height, g.out_width), x.dtype), np.empty((len(x), g.out_height, g.out_width), "uint8")
+    y, where = (
+        np.empty((len(x), g.out_height, g.out_width), x.dtype),
+        np.empty((len(x), g.out_height, g.out_width), "uint8"),
+    )
     for i, j, rows, columns, top, left in windows(g):
         seen = x[:, rows, columns]
         first = seen.reshape(len(x), seen.shape[1] * seen.shape[2]).argmax(1)

@@ -30,7 +30,9 @@ def words(n, key, counter):
     chunk, rest = i // np.uint64(128), i % np.uint64(128)
     at = np.uint64(counter) + chunk * np.uint64(32) + rest % np.uint64(32)
     zero = np.zeros(n, "uint64")
-    return philox((at & MASK, at >> np.uint64(32), zero, zero), key)[(rest // np.uint64(32)).astype(int), np.arange(n)]
+    return philox((at & MASK, at >> np.uint64(32), zero, zero), key)[
+        (rest // np.uint64(32)).astype(int), np.arange(n)
+    ]
 
 
 def uniform(n, key, counter, dtype):
@@ -81,14 +83,18 @@ def test_bits(n):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n", SIZES)
 def test_uniform_is_bit_identical(n, dtype):
-    (found,) = run("random.cu", "random_uniform", 2, 64, (STATE, out(n, dtype), np.int64(n)), {"TG_T": c_type(dtype)})
+    (found,) = run(
+        "random.cu", "random_uniform", 2, 64, (STATE, out(n, dtype), np.int64(n)), {"TG_T": c_type(dtype)}
+    )
     np.testing.assert_array_equal(found, uniform(n, KEY, COUNTER, dtype))
 
 
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-6), ("float64", 1e-14)])
 @pytest.mark.parametrize("n", SIZES)
 def test_normal_is_box_muller_of_two_draws(n, dtype, tolerance):
-    (found,) = run("random.cu", "random_normal", 3, 32, (STATE, out(n, dtype), np.int64(n)), {"TG_T": c_type(dtype)})
+    (found,) = run(
+        "random.cu", "random_normal", 3, 32, (STATE, out(n, dtype), np.int64(n)), {"TG_T": c_type(dtype)}
+    )
     u = uniform(n, KEY, COUNTER, dtype)
     v = uniform(n, KEY, advanced(COUNTER, n if dtype == "float32" else 2 * n), dtype)
     expected = np.sqrt(-2 * np.log(1 - u)) * np.cos(2 * np.pi * v.astype("float64"))
@@ -111,7 +117,9 @@ def test_bernoulli(one):
 
 @pytest.mark.parametrize("n, draws", [(129, 2), (0, 1), (1, 1)])
 def test_advancing_moves_the_counter_only(n, draws):
-    (found,) = run("random.cu", "random_advance", 1, 32, (STATE, out(4, "uint32"), np.int64(n), np.int64(draws)))
+    (found,) = run(
+        "random.cu", "random_advance", 1, 32, (STATE, out(4, "uint32"), np.int64(n), np.int64(draws))
+    )
     counter = COUNTER + draws * 32 * -(-n // 128)
     np.testing.assert_array_equal(found, [*KEY, counter & 0xFFFFFFFF, counter >> 32])
 

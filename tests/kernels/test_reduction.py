@@ -42,7 +42,14 @@ def reduce(kind, x, axis_shape, splits=1, dtype="float32", blocks=(64, 2), layou
     found = run("reduction.cu", name, (2, splits), block, args, macros)
     if splits == 1:
         return found[0]
-    return run("reduction.cu", "reduce_partials", 1, 64, (found[1], out(kept, result), np.int64(kept), splits), macros)[0]
+    return run(
+        "reduction.cu",
+        "reduce_partials",
+        1,
+        64,
+        (found[1], out(kept, result), np.int64(kept), splits),
+        macros,
+    )[0]
 
 
 @pytest.mark.parametrize("splits", [1, 3])
@@ -73,7 +80,9 @@ def test_ties_and_nan_in_argmax_and_argmin():
     x = np.array([[1, 3, 3, 0, 0], [np.nan, 5, np.nan, 1, 1], [2, 9, np.nan, 9, np.nan]], "float32")
     for kind in ("argmax", "argmin"):
         np.testing.assert_array_equal(reduce(kind, x, (3, 5, 1)), getattr(np, kind)(x, 1))
-        np.testing.assert_array_equal(reduce(kind, np.repeat(x[..., None], 2, 2).copy(), (3, 5, 2))[::2], getattr(np, kind)(x, 1))
+        np.testing.assert_array_equal(
+            reduce(kind, np.repeat(x[..., None], 2, 2).copy(), (3, 5, 2))[::2], getattr(np, kind)(x, 1)
+        )
     for kind in ("max", "min"):
         np.testing.assert_array_equal(reduce(kind, x, (3, 5, 1)), getattr(np, kind)(x, 1))
 
@@ -84,7 +93,10 @@ def test_empty_axes_give_the_identity():
         np.testing.assert_array_equal(reduce(kind, x, (3, 0, 1)), [expected] * 3)
 
 
-@pytest.mark.parametrize("dtype, kind, macros", [("int32", "sum", {}), ("int8", "max", {}), ("bool", "max", {}), ("bool", "min", {})])
+@pytest.mark.parametrize(
+    "dtype, kind, macros",
+    [("int32", "sum", {}), ("int8", "max", {}), ("bool", "max", {}), ("bool", "min", {})],
+)
 def test_integers_and_booleans(dtype, kind, macros):
     x = values((4, 50, 1), dtype)
     found = reduce(kind, x, (4, 50, 1), dtype=dtype, macros=macros)
@@ -98,7 +110,11 @@ def test_half_is_summed_in_float():
 
 def test_an_epilogue_makes_it_a_mean():
     x = values((3, 40, 1))
-    np.testing.assert_allclose(reduce("sum", x, (3, 40, 1), macros={"TG_FINISH(value)": "((value) / 40)"}), x.mean(1)[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(
+        reduce("sum", x, (3, 40, 1), macros={"TG_FINISH(value)": "((value) / 40)"}),
+        x.mean(1)[:, 0],
+        rtol=1e-5,
+    )
 
 
 @pytest.mark.parametrize("reverse", [0, 1])
@@ -113,7 +129,9 @@ def test_running_sums_and_products_of_rows(rows, size, kind, reverse):
     sizes = (np.int64(rows), np.int64(size), reverse)
     grid = (chunks, max(1, rows))
     (sums,) = run("prefix_scan.cu", "scan_chunks", grid, 64, (x, out((rows, chunks)), *sizes), macros)
-    (offsets,) = run("prefix_scan.cu", "scan_offsets", 2, 64, (sums, np.int64(rows), np.int64(chunks)), macros)
+    (offsets,) = run(
+        "prefix_scan.cu", "scan_offsets", 2, 64, (sums, np.int64(rows), np.int64(chunks)), macros
+    )
     (y,) = run("prefix_scan.cu", "scan_rows", grid, 64, (x, out(x.shape), offsets, *sizes), macros)
     expected = getattr(np, kind)(x[:, ::-1] if reverse else x, axis=1, dtype="float64")
     np.testing.assert_allclose(y, expected[:, ::-1] if reverse else expected, rtol=1e-5)

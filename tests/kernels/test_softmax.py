@@ -25,7 +25,9 @@ def test_forward(shape, block, dtype):
     x, macros = logits(shape, dtype), {"TG_T": c_type(dtype)}
     for kernel, oracle in (("softmax", softmax), ("log_softmax", log_softmax)):
         (y,) = run("softmax.cu", kernel, 2, block, (x, out(shape, dtype), *map(np.int64, shape)), macros)
-        np.testing.assert_allclose(y, oracle(x.astype("float64"), 1), rtol=PRECISION[dtype], atol=PRECISION[dtype])
+        np.testing.assert_allclose(
+            y, oracle(x.astype("float64"), 1), rtol=PRECISION[dtype], atol=PRECISION[dtype]
+        )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -42,7 +44,10 @@ def test_gradients(shape):
 
 
 def test_extreme_logits():
-    x = np.array([[1e4, -1e4, 1e4], [-np.inf, 0, 1], [-3e38, 3e38, 0], [-np.inf] * 3, [np.inf, 0, 1], [np.nan, 0, 1]], "float32")
+    x = np.array(
+        [[1e4, -1e4, 1e4], [-np.inf, 0, 1], [-3e38, 3e38, 0], [-np.inf] * 3, [np.inf, 0, 1], [np.nan, 0, 1]],
+        "float32",
+    )
     with np.errstate(all="ignore"):
         expected = np.exp(x - x.max(1, keepdims=True))
         expected /= expected.sum(1, keepdims=True)
@@ -74,10 +79,14 @@ def test_cross_entropy_with_dense_targets(rows, classes):
     x, p = logits((rows, classes)), rng.random((rows, classes)).astype("float32")
     dloss = rng.standard_normal(rows).astype("float32")
     sizes = (np.int64(rows), np.int64(classes))
-    loss, lse = run("cross_entropy.cu", "cross_entropy_dense", 2, (64, 2), (x, p, out(rows), out(rows), *sizes))
+    loss, lse = run(
+        "cross_entropy.cu", "cross_entropy_dense", 2, (64, 2), (x, p, out(rows), out(rows), *sizes)
+    )
     x64 = x.astype("float64")
     np.testing.assert_allclose(loss, -(p * log_softmax(x64, 1)).sum(1), rtol=1e-5, atol=1e-5)
-    (dx,) = run("cross_entropy.cu", "cross_entropy_dense_grad", 2, (64, 2), (x, p, lse, dloss, out(x.shape), *sizes))
+    (dx,) = run(
+        "cross_entropy.cu", "cross_entropy_dense_grad", 2, (64, 2), (x, p, lse, dloss, out(x.shape), *sizes)
+    )
     expected = (softmax(x64, 1) * p.sum(1, keepdims=True) - p) * dloss[:, None]
     np.testing.assert_allclose(dx, expected, rtol=1e-5, atol=1e-5)
 
@@ -95,5 +104,11 @@ def test_a_label_out_of_range_is_reported_and_poisons_its_row_only():
     loss, lse, error = run("cross_entropy.cu", "cross_entropy", 1, (32, 1), args)
     np.testing.assert_array_equal(np.isnan(loss), [False, True, True])
     assert error[0] == 1
-    (dx,) = run("cross_entropy.cu", "cross_entropy_grad", 1, (32, 1), (x, labels, lse, np.ones(3, "float32"), out(x.shape), 3, 4))
+    (dx,) = run(
+        "cross_entropy.cu",
+        "cross_entropy_grad",
+        1,
+        (32, 1),
+        (x, labels, lse, np.ones(3, "float32"), out(x.shape), 3, 4),
+    )
     np.testing.assert_array_equal(np.isnan(dx).all(1), [False, True, True])

@@ -79,7 +79,9 @@ def test_reduction_with_an_epilogue(kept, reduced, layout, splits):
     rest = (stored, bias, out(kept), np.int64(steps[0]), np.int64(steps[1]))
     partial = None if splits == 1 else out((splits, kept))
     block = (64, 2) if layout == "rows" else (32, 8)
-    found = launch(squares(), f"total_{layout}", (2, splits), block, (np.int64(kept), np.int64(reduced), partial, *rest))
+    found = launch(
+        squares(), f"total_{layout}", (2, splits), block, (np.int64(kept), np.int64(reduced), partial, *rest)
+    )
     y = found[-1]
     if splits > 1:
         (y,) = launch(squares(), "total_finish", 1, 64, (np.int64(kept), splits, found[0], *rest))
@@ -107,7 +109,8 @@ for (i64 r = threadIdx.x; inside && r < size; r += blockDim.x) y[k * size + r] =
 
 
 def test_several_templates_share_one_source():
-    parts = [kernels.render("elementwise.cuh", expanded=False, name=f"fill_{i}", index="i64", definitions="", parameters="float* y",
+    parts = [kernels.render("elementwise.cuh", expanded=False, name=f"fill_{i}", index="i64",
+                            definitions="", parameters="float* y",
                             body=f"y[i] = {i}.0f;") for i in range(3)]  # fmt: skip
     source = kernels.expand("\n".join(parts))
     assert source.count("struct Words") == 1

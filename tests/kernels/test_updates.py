@@ -96,7 +96,10 @@ def step(source, kernel, arrays, *extra):
 def test_rule(rule, dtype):
     slots, rates = RULES[rule]
     rng = np.random.default_rng(0)
-    arrays = [[rng.random(shape).astype(dtype) - (0.5 if slot < 2 else 0) for shape in SHAPES] for slot in range(slots)]
+    arrays = [
+        [rng.random(shape).astype(dtype) - (0.5 if slot < 2 else 0) for shape in SHAPES]
+        for slot in range(slots)
+    ]
     source = kernels.source("updates.cu", {"TG_T": c_type(dtype), "TG_CHUNK": CHUNK})
     found = step(source, f"update_{rule.__name__}", arrays, np.array(rates, dtype))
     for tensor in range(len(SHAPES)):
@@ -109,7 +112,8 @@ def test_rule(rule, dtype):
 
 def test_a_generated_rule_runs_through_the_template():
     source = kernels.defines({"TG_CHUNK": CHUNK}) + kernels.render(
-        "elementwise_many.cuh", name="decay", type="float", slots=2, written=1, rule="s[0] = s[0] * keep - rate * s[1];",
+        "elementwise_many.cuh", name="decay", type="float", slots=2, written=1,
+        rule="s[0] = s[0] * keep - rate * s[1];",
         parameters="float keep, float rate", fields="float keep, rate;", arguments="keep, rate",
     )  # fmt: skip
     rng = np.random.default_rng(0)

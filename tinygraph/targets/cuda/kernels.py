@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from tinygraph.errors import InvalidValue
@@ -42,7 +42,7 @@ def folder() -> Path:
     raise FileNotFoundError("CUDA kernels not found in " + " or ".join(map(str, places)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def read(name: str) -> str:
     """Return the text of one kernel file as it is stored.
 
@@ -72,7 +72,7 @@ def _expand(text: str, origin: str, seen: set[str]) -> str:
             seen.add(name)
             # The blank line stands for "#pragma once", so that line numbers stay those of the file.
             pieces.append(_expand(_ONCE.sub("\n", read(name)), name, seen))
-            pieces.append(f'\n#line {text.count(chr(10), 0, end) + 1} "{origin}"')
+            pieces.append(f'\n#line {text.count(chr(10), 0, end) + 2} "{origin}"')
     pieces.append(text[end:])
     return "".join(pieces)
 

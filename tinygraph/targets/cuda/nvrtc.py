@@ -68,7 +68,9 @@ def library() -> ctypes.CDLL:
             return ctypes.CDLL(name)
         except OSError:
             continue
-    raise NvrtcUnavailable("NVRTC not found: pip install nvidia-cuda-nvrtc-cu12 (or install the CUDA toolkit)")
+    raise NvrtcUnavailable(
+        "NVRTC not found: pip install nvidia-cuda-nvrtc-cu12 (or install the CUDA toolkit)"
+    )
 
 
 def available() -> bool:
@@ -87,7 +89,9 @@ def version() -> tuple[int, int]:
     return major.value, minor.value
 
 
-def compile_source(text: str, arch: str = "sm_80", options: Sequence[str] = (), name: str = "tinygraph.cu") -> Compiled:
+def compile_source(
+    text: str, arch: str = "sm_80", options: Sequence[str] = (), name: str = "tinygraph.cu"
+) -> Compiled:
     """Compile one self-contained source for one architecture.
 
     ``arch`` is a real architecture such as ``"sm_80"``; ``options`` are passed on to NVRTC.
@@ -96,11 +100,17 @@ def compile_source(text: str, arch: str = "sm_80", options: Sequence[str] = (), 
     lib = library()
     flags = [f"--gpu-architecture={arch}", "--std=c++17", "--ptxas-options=-v", *options]
     program = ctypes.c_void_p()
-    _check(lib.nvrtcCreateProgram(ctypes.byref(program), text.encode(), name.encode(), 0, None, None), "create")
+    _check(
+        lib.nvrtcCreateProgram(ctypes.byref(program), text.encode(), name.encode(), 0, None, None), "create"
+    )
     try:
         array = (ctypes.c_char_p * len(flags))(*(flag.encode() for flag in flags))
         status = lib.nvrtcCompileProgram(program, len(flags), array)
-        log = _fetch(lib.nvrtcGetProgramLogSize, lib.nvrtcGetProgramLog, program).decode(errors="replace").rstrip("\0")
+        log = (
+            _fetch(lib.nvrtcGetProgramLogSize, lib.nvrtcGetProgramLog, program)
+            .decode(errors="replace")
+            .rstrip("\0")
+        )
         if status:
             raise CudaCompileError(f"{name}: NVRTC failed for {arch}\n{log}")
         cubin = _fetch(lib.nvrtcGetCUBINSize, lib.nvrtcGetCUBIN, program)
