@@ -125,8 +125,13 @@ class NestPrinter:
         start = offset_text(out) + "".join(f" + {names[k]} * {out.strides[k]}" for k in serial)
         shape = tuple(nest.extents[k] for k in rest)
         strides = tuple(out.strides[k] for k in rest)
+        if out.buffer in self.code.private:  # there is memory for the rows of one tile only
+            base, rows, row = self.code.private[out.buffer]
+            shape = tuple(min(d, rows) if row and s >= row else d for d, s in zip(shape, strides, strict=True))
+        else:
+            base = self._base(out)
         target = self.code.fresh("w")
-        self.code.body.add(f"{target} = strided({self._base(out)}, {start}, {shape}, {strides})")
+        self.code.body.add(f"{target} = strided({base}, {start}, {shape}, {strides})")
         if self.tile is not None and 0 in rest and out.strides[0]:
             self.code.body.add(f"{target} = {target}[{'0:hi - lo' if out.buffer in self.private else 'lo:hi'}]")
         key = ", ".join(names[k] if k in serial else ":" for k in range(len(nest.extents)))
@@ -134,7 +139,9 @@ class NestPrinter:
         self.code.body.indent -= depth
 
     def _base(self, access: Access) -> str:
-        """The array behind a whole buffer."""
+        """The array behind a whole buffer (behind a tile of it, where that is all there is)."""
+        if access.buffer in self.private:
+            return self.code.private[access.buffer][0]
         if access.buffer.kind in ("temp", "const"):
             return self.code.view(Access(access.buffer, 0, (1,)), (access.buffer.size,))
         return buffer_name(access.buffer)
