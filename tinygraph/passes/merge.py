@@ -1,0 +1,31 @@
+"""Merging equal work (hash-consing): same op, same inputs, computed once; equal constants held once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygraph.graph.fgraph import OUTPUT, FunctionGraph
+from tinygraph.graph.variable import Constant
+from tinygraph.passes.driver import Equilibrium
+from tinygraph.passes.rewrite import Context, graph_pass
+
+
+@graph_pass("merge", "merge")
+def merge(fgraph: FunctionGraph, context: Context) -> int:
+    """Equal nodes -> the first of them; equal constants -> the first of them. Exact; ops with effects are left."""
+    merge_constants(fgraph)
+    return Equilibrium([], context).run()
+
+
+def merge_constants(fgraph: FunctionGraph) -> None:
+    """Let every use of a constant use the first one that equals it."""
+    first: dict[Any, Constant] = {}
+    for v in [v for v in fgraph.clients if isinstance(v, Constant)]:
+        key = (type(v), v.type, v.signature())
+        kept = first.setdefault(key, v)
+        if kept is not v and not _is_input(fgraph, v):
+            fgraph.replace(v, kept, "merge")
+
+
+def _is_input(fgraph: FunctionGraph, v: Constant) -> bool:
+    return v in fgraph.inputs or any(user is OUTPUT for user, _ in fgraph.clients[v])
