@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -135,6 +136,13 @@ def test_code_is_released_with_its_library():
         assert call(library, 1) == k + 1
         del library
     gc.collect()
+
+
+def test_several_threads_may_compile_with_one_engine():
+    engine = Engine()
+    with ThreadPoolExecutor(4) as pool:
+        libraries = list(pool.map(lambda k: engine.load(adder(k), ["add"]), range(40)))
+    assert [call(library, 1) for library in libraries] == list(range(1, 41))
 
 
 def test_code_for_another_processor_can_be_printed():

@@ -11,6 +11,7 @@ the code goes. Names that a module only declares are taken from ``symbols`` firs
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,6 +127,7 @@ class Engine:
         self.symbols = dict(symbols or {})
         self._machine = self.target.machine()
         self._jit: Any = None
+        self._jit_lock = threading.Lock()
         self._names = itertools.count()
 
     # ------------------------------------------------------------------ from source to object
@@ -196,8 +198,9 @@ class Engine:
         return content_key(self.target, versions, key)
 
     def _link(self, code: bytes, exports: Sequence[str]) -> Any:
-        if self._jit is None:
-            self._jit = llvm.create_lljit_compiler(self.target.machine(), suppress_errors=True)
+        with self._jit_lock:
+            if self._jit is None:
+                self._jit = llvm.create_lljit_compiler(self.target.machine(), suppress_errors=True)
         builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
         for name, address in self.symbols.items():
             builder.import_symbol(name, address)

@@ -25,10 +25,11 @@ from tinygraph.targets.llvm.vmath import (
     logarithm,
     power,
     trigonometric,
+    x86,
 )
 from tinygraph.targets.llvm.vmath.value import Real
 
-__all__ = ["FUNCTIONS", "VectorFunction", "emit"]
+__all__ = ["FUNCTIONS", "VectorFunction", "allow_features", "emit"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,11 @@ FUNCTIONS: Mapping[str, VectorFunction] = {
     "erfinv": _row(error_function.erfinv, 1, 4),
     "lgamma": _row(gamma.lgamma, 1, 4),
 }
+
+
+def allow_features(module: ir.Module, triple: str, features: str) -> None:
+    """Let what is emitted into the module use special instructions of a target; results keep every bit."""
+    x86.allow(module, triple, features)
 
 
 def emit(builder: ir.IRBuilder, name: str, args: Sequence[ir.Value]) -> ir.Value:

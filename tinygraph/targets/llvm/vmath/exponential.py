@@ -7,7 +7,7 @@ subnormal, and one that is too large becomes infinite, without a branch.
 
 from __future__ import annotations
 
-from tinygraph.targets.llvm.vmath import coefficients
+from tinygraph.targets.llvm.vmath import coefficients, x86
 from tinygraph.targets.llvm.vmath.constants import LN2, LOG2_E
 from tinygraph.targets.llvm.vmath.logarithm import log1p_inside
 from tinygraph.targets.llvm.vmath.value import Bits, Format, Real, fma, poly, select
@@ -35,20 +35,25 @@ def _power_of_two(n: Bits, fmt: Format) -> Real:
     return ((n << fmt.mantissa) + (fmt.bias << fmt.mantissa)).as_real()
 
 
-def _scale(x: Real, n: Bits) -> Real:
-    """x * 2**n, rounded once where the result is subnormal, infinite where it is too large."""
-    half = n >> 1
-    return x * _power_of_two(half, x.format) * _power_of_two(n - half, x.format)
+def _scale(x: Real, n: Real, bits: Bits, halvings: int = 0) -> Real:
+    """x * 2**(n - halvings), rounded once where the result is subnormal, infinite where it is too large."""
+    scaled = x86.scale(x, n - float(halvings) if halvings else n)
+    if scaled is not None:
+        return scaled
+    if halvings:
+        bits = bits - halvings
+    half = bits >> 1
+    return x * _power_of_two(half, x.format) * _power_of_two(bits - half, x.format)
 
 
-def _expm1_reduced(x: Real, tail: Real | None = None) -> tuple[Real, Bits]:
-    """q and n with exp(x + tail) = 2**n (1 + q), |q| < 0.42; x must be clamped, or nan, which q takes over."""
+def _expm1_reduced(x: Real, tail: Real | None = None) -> tuple[Real, Real, Bits]:
+    """q and n (twice) with exp(x + tail) = 2**n (1 + q), |q| < 0.42; x must be clamped, or nan, which q takes over."""
     n, bits = _round_to_integer(x, x.format.round(float(LOG2_E)))
     high, low = x.format.split(LN2, 2)
     r = fma(n, -low, fma(n, -high, x))
     if tail is not None:
         r = r + tail
-    return _expm1_small(r), bits
+    return _expm1_small(r), n, bits
 
 
 def _expm1_small(r: Real) -> Real:
@@ -58,9 +63,9 @@ def _expm1_small(r: Real) -> Real:
 
 def exp_sum(x: Real, tail: Real | None = None, factor: Real | None = None, halvings: int = 0) -> Real:
     """exp(x + tail) * factor / 2**halvings, for a small tail and a factor near 1; rounds subnormals once."""
-    q, n = _expm1_reduced(x.clamp(LOW[x.format.bits], HIGH[x.format.bits] + halvings), tail)
+    q, n, bits = _expm1_reduced(x.clamp(LOW[x.format.bits], HIGH[x.format.bits] + halvings), tail)
     scaled = q + 1.0 if factor is None else fma(q, factor, factor)
-    return _scale(scaled, n - halvings if halvings else n)
+    return _scale(scaled, n, bits, halvings)
 
 
 def exp(x: Real) -> Real:
@@ -75,7 +80,7 @@ def exp2_sum(x: Real, tail: Real | None = None) -> Real:
     r = x - n
     if tail is not None:
         r = r + tail
-    return _scale(_expm1_small(r * float(LN2)) + 1.0, bits)
+    return _scale(_expm1_small(r * float(LN2)) + 1.0, n, bits)
 
 
 def exp2(x: Real) -> Real:
@@ -84,8 +89,8 @@ def exp2(x: Real) -> Real:
 
 def _quarter_expm1(x: Real) -> Real:
     """(exp(x) - 1) / 4, which does not overflow where sinh is finite; loses the sign of zero."""
-    q, n = _expm1_reduced(x)
-    power = _power_of_two(n - 2, x.format)
+    q, _, bits = _expm1_reduced(x)
+    power = _power_of_two(bits - 2, x.format)
     return fma(power, q, power - 0.25)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tinygraph.targets.llvm.vmath import coefficients
+from tinygraph.targets.llvm.vmath import coefficients, x86
 from tinygraph.targets.llvm.vmath.constants import LN2, LOG2_E, LOG10_2, LOG10_E
 from tinygraph.targets.llvm.vmath.value import Bits, Real, fma, poly, select, select_bits
 
@@ -54,11 +54,14 @@ def _add_power(k: Real, log_f: Real, unit: Fraction) -> Real:
     return fma(k, high, fma(k, low, log_f))
 
 
-def _with_limits(x: Real, result: Real, zero: float = 0.0) -> Real:
-    """The logarithm at and outside the ends of its domain, which begins at ``zero``."""
+def _with_limits(x: Real, result: Real) -> Real:
+    """``result``, or what the logarithm of x is where x is not positive and finite."""
+    fixed = x86.logarithm_limits(x, result)
+    if fixed is not None:
+        return fixed
     result = select(x < float("inf"), result, x)  # inf and nan pass through
-    result = select(x < zero, x.constant(float("nan")), result)
-    return select(x.equals(zero), x.constant(float("-inf")), result)
+    result = select(x < 0.0, x.constant(float("nan")), result)
+    return select(x.equals(0.0), x.constant(float("-inf")), result)
 
 
 def _log(x: Real, unit: Fraction, scale: Fraction) -> Real:
@@ -101,7 +104,7 @@ def log1p_inside(x: Real) -> Real:
 
 
 def log1p(x: Real) -> Real:
-    return _with_limits(x, log1p_inside(x), zero=-1.0)
+    return _with_limits(x + 1.0, log1p_inside(x))
 
 
 def asinh(x: Real) -> Real:
