@@ -10,7 +10,7 @@ import numpy as np
 from tinygraph.errors import IndexOutOfRange
 from tinygraph.graph.op import Apply
 from tinygraph.graph.variable import Variable
-from tinygraph.program.expr import Expr, const
+from tinygraph.program.expr import Expr, const, postorder
 from tinygraph.program.instructions import (
     Buffer,
     Host,
@@ -77,8 +77,23 @@ class Builder:
         self.node_sizes: dict[Apply, tuple[Any, ...]] = {}
         #: how many reads of each variable are still to be lowered, and which are wanted at the end
         self.remaining: dict[Variable, int] = {}
+        #: the variables whose values lie in a buffer, all of it or part
+        self.residents: dict[Buffer, list[Variable]] = {}
         self.pinned: set[Buffer] = set()
         self.node: Apply | None = None
+        #: counters of the loops around the instructions being collected, and parameters made of the innermost
+        self.counters: tuple[str, ...] = ()
+        self.body_params: dict[str, Expr] = {}
+
+    def inner(self) -> tuple[Builder, str]:
+        """A builder for the body of a loop, and its counter's name. Memory and parameters are shared, facts are not."""
+        body = Builder()
+        body.buffers, body.constants, body.params = self.buffers, self.constants, self.params
+        body.pinned, body.node = set(self.pinned), self.node
+        counter = f"step{len(self.buffers)}"
+        self.buffer(0, "bool")  # takes the number, so that no other loop has it
+        body.counters = (*self.counters, counter)
+        return body, counter
 
     # -- facts ----------------------------------------------------------------------------------------------------
 
@@ -159,12 +174,13 @@ class Builder:
         v = node.inputs[i]
         ref = x.ref
         own = ref.buffer.kind == "temp" and ref.whole and ref.buffer not in self.pinned
-        last = self.remaining.get(v, 2) <= 1 and self._sole_reader(v)
+        last = self.remaining.get(v, 2) <= 1 and self._sole_reader(v, ref.buffer)
         return x if own and last else self.copy(x)
 
-    def _sole_reader(self, v: Variable) -> bool:
-        """Whether no view of the same memory is still to be read."""
-        return v.owner is not None and not v.owner.op.view_map
+    def _sole_reader(self, v: Variable, buffer: Buffer) -> bool:
+        """Whether nothing else that lies in ``buffer`` (a view of ``v``, or what ``v`` is a view of) is still read."""
+        others = self.residents.get(buffer, ())
+        return v.owner is not None and not any(self.remaining.get(u, 0) > 0 for u in others if u is not v)
 
     # -- nests ----------------------------------------------------------------------------------------------------
 
@@ -252,12 +268,15 @@ class Builder:
         """A name for a host integer, computed before the program starts."""
         if value.op == "param":
             return value.attr
+        known = self.params
+        if self.counters and any(x.op == "param" and x.attr in self.counters for x in postorder(value)):
+            known = self.body_params
         text = repr(value)
-        for name, known in self.params.items():
-            if repr(known) == text:
+        for name, other in known.items():
+            if repr(other) == text:
                 return name
-        name = f"p{len(self.params)}"
-        self.params[name] = value
+        name = f"p{len(known)}" if known is self.params else f"{self.counters[-1]}_{len(known)}"
+        known[name] = value
         return name
 
     def checked_index(self, i: Any, n: int, axis: int) -> Any:

@@ -256,8 +256,14 @@ class GraphLowering:
             for out, array in zip(node.outputs, node.op.lower(self.b, node, inputs), strict=True):
                 if array is not None:
                     self.arrays[out] = array
+                    self._settle(out, array)
         for v in node.inputs:
             self.b.remaining[v] = self.b.remaining.get(v, 1) - 1
+
+    def _settle(self, v: Variable, array: Array) -> None:
+        """Note where ``v`` lies, so that nobody writes over it before it is read."""
+        if v not in self.known and isinstance(v.type, TensorType):
+            self.b.residents.setdefault(array.ref.buffer, []).append(v)
 
     def _emit_dynamic(self, node: Apply) -> None:
         """Work whose sizes only the data decide runs as ``forward`` on arrays made while running."""
