@@ -1,4 +1,5 @@
 """The symbolic language, by Theano's names: ``import tinygraph.tensor as T``."""
+# ruff: noqa: F401, I001, A004
 
 # The order matters: variables first, then what their methods are made of.
 from tinygraph.graph.tensortype import TensorType
@@ -64,7 +65,8 @@ from tinygraph.tensor.selection import (
     to_one_hot,
     unravel_index,
 )
-from tinygraph.tensor import nnet, signal
+from tinygraph.tensor.special import *  # noqa: F403
+from tinygraph.tensor import nnet, signal, xlogx
 
 globals().update(CONSTRUCTORS)
 

@@ -42,7 +42,9 @@ class GatherIndex(Op):
         """Sizes of ``x[index]``."""
         for i in indices:
             self.expect(i.is_int and i.dtype != "bool", "integer arrays as indices", *indices)
-        self.expect(self.axes[-1] < x.ndim, f"more than {self.axes[-1]} dimensions to index", x, error=IndexOutOfRange)
+        self.expect(
+            self.axes[-1] < x.ndim, f"more than {self.axes[-1]} dimensions to index", x, error=IndexOutOfRange
+        )
         try:
             joint = broadcast_shapes([i.shape for i in indices])
         except ShapeMismatch as error:
@@ -83,7 +85,11 @@ class GatherIndex(Op):
             _, index = next(numbers)
             value = cast(broadcast_read(index, own), "int64")
             known = value.op == "const"
-            where.append(b.checked_index(value.attr, x.shape[k], k) if known else Expr("index", (value,), "int64", x.shape[k]))
+            where.append(
+                b.checked_index(value.attr, x.shape[k], k)
+                if known
+                else Expr("index", (value,), "int64", x.shape[k])
+            )
         return tuple(where)
 
 
@@ -174,7 +180,11 @@ class AdvancedIncSubtensor(GatherIndex):
         if self.set_instead_of_inc:
             zero = as_tensor_variable(np.zeros((), g.type.dtype))
             dx = AdvancedIncSubtensor(self.axes, self.front, True)(g, zero, *indices)
-        dy = sum_to(AdvancedSubtensor(self.axes, self.front)(g, *indices), y) if y.type.dtype[0] == "f" else None
+        dy = (
+            sum_to(AdvancedSubtensor(self.axes, self.front)(g, *indices), y)
+            if y.type.dtype[0] == "f"
+            else None
+        )
         return [dx, dy] + [None] * len(indices)
 
     def jvp(self, inputs: Any, outputs: Any, tangents: Any) -> Any:
@@ -219,7 +229,9 @@ class MaskPositions(Op):
         self.ndim = ndim
 
     def infer(self, mask: Operand, *sizes: Operand) -> list[tuple[str, Sequence[Dim]]]:
-        self.expect(mask.dtype == "bool" and mask.ndim == self.ndim, f"a boolean mask of {self.ndim} dimensions", mask)
+        self.expect(
+            mask.dtype == "bool" and mask.ndim == self.ndim, f"a boolean mask of {self.ndim} dimensions", mask
+        )
         for axis, (have, size) in enumerate(zip(mask.shape, sizes, strict=False)):
             if may_differ(have, size.scalar()):
                 raise IndexOutOfRange(
@@ -278,7 +290,9 @@ def advanced_getitem(x: Any, entries: Sequence[Any]) -> Any:
             indices.append(e)
             axes.append(axis)
             axis += 1
-    front = parted and ellipsis_at < len(axes)  # '...' between index arrays keeps them apart, even if it is empty
+    front = parted and ellipsis_at < len(
+        axes
+    )  # '...' between index arrays keeps them apart, even if it is empty
     return mark_indexed(AdvancedSubtensor(axes, front)(y, *indices), x)
 
 

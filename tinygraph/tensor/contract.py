@@ -40,7 +40,9 @@ def _axes(a: Any, b: Any, axes: Any, batch: int) -> tuple[list[int], list[int]]:
     if isinstance(axes, (int, np.integer)):
         n = int(axes)
         if n < 0 or n > min(a.type.ndim, b.type.ndim) - batch:
-            raise ShapeMismatch(f"tensordot: cannot sum over {n} dimensions of {a} ({a.type}) and {b} ({b.type})")
+            raise ShapeMismatch(
+                f"tensordot: cannot sum over {n} dimensions of {a} ({a.type}) and {b} ({b.type})"
+            )
         return list(range(a.type.ndim - n, a.type.ndim)), list(range(batch, batch + n))
     left, right = ([x] if isinstance(x, (int, np.integer)) else list(x) for x in axes)
     if len(left) != len(right):
@@ -80,7 +82,11 @@ def _merged(x: Any, batch: int, first: int, second: int) -> Any:
     if first == second == 1:
         return x
     sizes = shape_tuple(x)
-    return reshape(x, [*sizes[:batch], product(sizes[batch : batch + first]), product(sizes[batch + first :])], ndim=batch + 2)
+    return reshape(
+        x,
+        [*sizes[:batch], product(sizes[batch : batch + first]), product(sizes[batch + first :])],
+        ndim=batch + 2,
+    )
 
 
 def product(sizes: Sequence[Any]) -> Any:
@@ -116,7 +122,9 @@ def einsum(subscripts: str, *operands: Any) -> Any:
 
 Term = tuple[Any, str]  # a tensor and one letter for each of its dimensions, all different
 
-_ELLIPSIS = [chr(c) for c in range(0x3B1, 0x3B1 + 25)]  # letters that users do not write: dimensions under '...'
+_ELLIPSIS = [
+    chr(c) for c in range(0x3B1, 0x3B1 + 25)
+]  # letters that users do not write: dimensions under '...'
 
 
 def parse_einsum(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
@@ -149,13 +157,19 @@ def _spelled_out(part: str, rank: int, subscripts: str) -> str:
     _check_letters(part, subscripts)
     named = len(part.replace("...", ""))
     if named > rank or (named < rank and "..." not in part):
-        raise ShapeMismatch(f"einsum: {part!r} in {subscripts!r} does not fit an operand of {rank} dimensions")
+        raise ShapeMismatch(
+            f"einsum: {part!r} in {subscripts!r} does not fit an operand of {rank} dimensions"
+        )
     return part.replace("...", "".join(_ELLIPSIS[len(_ELLIPSIS) - (rank - named) :]))
 
 
 def _order(inputs: Sequence[str], output: str, tensors: Sequence[Any]) -> list[tuple[int, ...]]:
     """Which terms to multiply at each step; results go to the end of the list."""
-    if len(tensors) <= 2 or any(None in t.type.shape for t in tensors) or any(c in _ELLIPSIS for c in "".join(inputs)):
+    if (
+        len(tensors) <= 2
+        or any(None in t.type.shape for t in tensors)
+        or any(c in _ELLIPSIS for c in "".join(inputs))
+    ):
         return [(0, 1)] + [(0, n) for n in range(len(tensors) - 2, 0, -1)] if len(tensors) > 1 else [(0,)]
     shapes = [np.broadcast_to(np.float32(0), t.type.shape) for t in tensors]
     path = np.einsum_path(f"{','.join(inputs)}->{output}", *shapes, optimize="greedy")[0][1:]
@@ -193,7 +207,11 @@ def _without_repeats(x: Any, letters: str) -> Term:
 def _summed(x: Any, letters: str, needed: set[str]) -> Term:
     """``x`` summed over the dimensions whose letters nothing needs any more."""
     gone = tuple(i for i, c in enumerate(letters) if c not in needed)
-    return (x.sum(axis=gone, dtype=x.type.dtype), "".join(c for c in letters if c in needed)) if gone else (x, letters)
+    return (
+        (x.sum(axis=gone, dtype=x.type.dtype), "".join(c for c in letters if c in needed))
+        if gone
+        else (x, letters)
+    )
 
 
 def _product(a: Term, b: Term, needed: set[str]) -> Term:
@@ -213,9 +231,9 @@ def _product(a: Term, b: Term, needed: set[str]) -> Term:
 
 def _may_broadcast(x: Any, y: Any, of_x: str, of_y: str, shared: Sequence[str]) -> bool:
     """Whether a dimension the two share is of size 1 in only one of them (NumPy lets it broadcast)."""
-    return any((x.type.shape[of_x.index(c)] == 1) != (y.type.shape[of_y.index(c)] == 1) for c in shared) or any(
-        c in _ELLIPSIS for c in shared
-    )
+    return any(
+        (x.type.shape[of_x.index(c)] == 1) != (y.type.shape[of_y.index(c)] == 1) for c in shared
+    ) or any(c in _ELLIPSIS for c in shared)
 
 
 def _elementwise_product(a: Term, b: Term, needed: set[str]) -> Term:

@@ -62,7 +62,9 @@ class Cumulative(Op):
     def lower(self, b: Any, node: Apply, inputs: Sequence[Any]) -> Sequence[Any]:
         out = node.outputs[0]
         name = "cumsum" if self.combine == "add" else "cumprod"
-        return b.routine(name, inputs, [(b.shape(out), out.type.dtype)], _accumulate, combine=self.combine, axis=self.axis)
+        return b.routine(
+            name, inputs, [(b.shape(out), out.type.dtype)], _accumulate, combine=self.combine, axis=self.axis
+        )
 
 
 def _accumulate(x: Any, out: Any, combine: str, axis: int) -> None:
@@ -82,7 +84,12 @@ class Recurrence(Op):
         self.axis = axis
 
     def infer(self, a: Operand, b: Operand) -> list[tuple[str, Sequence[Dim]]]:
-        self.expect(a.dtype == b.dtype and a.is_float and a.ndim == b.ndim > self.axis, "two tensors of one float type", a, b)
+        self.expect(
+            a.dtype == b.dtype and a.is_float and a.ndim == b.ndim > self.axis,
+            "two tensors of one float type",
+            a,
+            b,
+        )
         for m, n in zip(a.shape, b.shape, strict=True):
             self.expect(not may_differ(m, n), "equal shapes", a, b, error=ShapeMismatch)
         return [(a.dtype, a.shape)]

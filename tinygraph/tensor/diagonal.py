@@ -69,11 +69,22 @@ class SetDiagonal(Op):
         self.offset = int(offset)
 
     def infer(self, x: Operand, values: Operand) -> list[tuple[str, Sequence[Dim]]]:
-        self.expect(x.ndim >= 2 and values.ndim < x.ndim, "a tensor of at least 2 dimensions and its diagonal", x, values)
+        self.expect(
+            x.ndim >= 2 and values.ndim < x.ndim,
+            "a tensor of at least 2 dimensions and its diagonal",
+            x,
+            values,
+        )
         part = [*x.shape[:-2], diagonal_length(x.shape[-2], x.shape[-1], self.offset)]
         for have, want in zip(reversed(values.shape), reversed(part), strict=False):
             if have != 1 and may_differ(have, want):
-                self.expect(False, f"values that broadcast to the diagonal's {tuple(part)}", x, values, error=ShapeMismatch)
+                self.expect(
+                    False,
+                    f"values that broadcast to the diagonal's {tuple(part)}",
+                    x,
+                    values,
+                    error=ShapeMismatch,
+                )
         return [(x.dtype, x.shape)]
 
     def forward(self, x: Any, values: Any) -> Any:

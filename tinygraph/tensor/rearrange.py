@@ -64,7 +64,9 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
             return repeat(x, count[0], axis)
         known, n = count.type.shape[0], x.type.shape[axis]
         if known is not None and n is not None and known != n:
-            raise ShapeMismatch(f"repeat: {known} counts for the {n} elements of {x} ({x.type}) along axis {axis}")
+            raise ShapeMismatch(
+                f"repeat: {known} counts for the {n} elements of {x} ({x.type}) along axis {axis}"
+            )
         positions = RepeatPositions()(count)
         return x[(slice(None),) * axis + (positions,)]
     sizes = list(shape_tuple(x))
@@ -93,7 +95,9 @@ def tile(x: Any, reps: Any, ndim: int | None = None) -> Any:
         known = reps.type.shape[0]  # type: ignore[attr-defined]
         if known is None:
             if ndim is None:
-                raise InvalidValue("tile: the number of counts is not known while the graph is built; pass ndim=")
+                raise InvalidValue(
+                    "tile: the number of counts is not known while the graph is built; pass ndim="
+                )
             known = ndim
         counts = [reps[i] for i in range(known)]  # type: ignore[index]
     else:
@@ -105,9 +109,12 @@ def tile(x: Any, reps: Any, ndim: int | None = None) -> Any:
     x = dimshuffle(x, ["x"] * (n - x.type.ndim) + list(range(x.type.ndim)))
     sizes = shape_tuple(x)
     spread = alloc_op(
-        dimshuffle(x, [p for d in range(n) for p in ("x", d)]), *[p for c, s in zip(counts, sizes, strict=True) for p in (c, s)]
+        dimshuffle(x, [p for d in range(n) for p in ("x", d)]),
+        *[p for c, s in zip(counts, sizes, strict=True) for p in (c, s)],
     )
-    return reshape(spread, [_times(s, c, as_tensor_variable(c)) for c, s in zip(counts, sizes, strict=True)], ndim=n)
+    return reshape(
+        spread, [_times(s, c, as_tensor_variable(c)) for c, s in zip(counts, sizes, strict=True)], ndim=n
+    )
 
 
 def roll(x: Any, shift: Any, axis: Any = None) -> Any:
@@ -204,7 +211,9 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     """
     x = as_tensor_variable(x)
     if mode == "constant":
-        return _pad_constant(x, _pairs(pad_width, x.type.ndim, "pad_width"), _pairs(constant_values, x.type.ndim, "values"))
+        return _pad_constant(
+            x, _pairs(pad_width, x.type.ndim, "pad_width"), _pairs(constant_values, x.type.ndim, "values")
+        )
     if mode not in _SOURCES:
         raise InvalidValue(f"pad: mode must be 'constant', {', '.join(map(repr, _SOURCES))}, got {mode!r}")
     if kwargs:
@@ -260,5 +269,7 @@ def _pairs(value: Any, ndim: int, what: str) -> list[tuple[Any, Any]]:
         if len(value) == 2:
             return [(value[0], value[1])] * ndim
     if len(value) != ndim or any(not isinstance(v, (tuple, list)) or len(v) not in (1, 2) for v in value):
-        raise InvalidValue(f"pad: {what} must be one, a pair, or a pair for each of {ndim} dimensions, got {value}")
+        raise InvalidValue(
+            f"pad: {what} must be one, a pair, or a pair for each of {ndim} dimensions, got {value}"
+        )
     return [(v[0], v[-1]) for v in value]

@@ -52,7 +52,9 @@ def compress(condition: Any, x: Any, axis: int | None = None) -> Any:
     """The slices of ``x`` along ``axis`` (None: elements of the flattened tensor) where the vector ``condition`` is true."""
     x, condition = as_tensor_variable(x), _as_mask(condition)
     if condition.type.ndim != 1:
-        raise InvalidValue(f"compress: the condition must be a vector, got {condition} of type {condition.type}")
+        raise InvalidValue(
+            f"compress: the condition must be a vector, got {condition} of type {condition.type}"
+        )
     if axis is None:
         x, axis = flatten(x), 0
     axis = normalise_axis(axis, x.type.ndim)
@@ -95,7 +97,10 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     elif mode != "raise":
         raise ValueError(f"choose: mode must be 'raise', 'wrap' or 'clip', got {mode!r}")
     rank = shape_of.type.ndim
-    grid = [dimshuffle(arange(shape_i(shape_of, d)), ["x"] * d + [0] + ["x"] * (rank - d - 1)) for d in range(rank)]
+    grid = [
+        dimshuffle(arange(shape_i(shape_of, d)), ["x"] * d + [0] + ["x"] * (rank - d - 1))
+        for d in range(rank)
+    ]
     return table[(which, *grid)]
 
 
@@ -205,5 +210,7 @@ def _dims(dims: Any) -> list[Any]:
     if vector.type.ndim == 0:
         return [vector]
     if vector.type.shape[0] is None:
-        raise InvalidValue("the number of dimensions is not known while the graph is built; pass a list of sizes")
+        raise InvalidValue(
+            "the number of dimensions is not known while the graph is built; pass a list of sizes"
+        )
     return [vector[i] for i in range(vector.type.shape[0])]

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygraph.tensor import formulas
+
 #: intrinsics that are one ufunc
 UFUNCS: dict[str, str] = {
     "neg": "negative", "abs": "absolute", "sign": "sign", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil",
@@ -75,6 +77,21 @@ def wrap_index(i: Any, n: int, out: Any) -> Any:
 
 #: intrinsics that are functions of this module (or registered by others)
 FUNCTIONS: dict[str, Callable[..., Any]] = {"sigmoid": sigmoid, "softplus": softplus, "select": select}
+
+
+def _special(formula: Callable[[Any], Any]) -> Callable[..., Any]:
+    """A special function of ``tensor.formulas`` with an ``out`` argument."""
+
+    def run(x: Any, out: Any) -> Any:
+        np.copyto(out, formula(np.asarray(x)))
+        return out
+
+    return run
+
+
+for _name in ("erf", "erfc", "erfcx", "erfinv", "erfcinv", "lgamma", "gamma", "digamma"):
+    FUNCTIONS[_name] = _special(getattr(formulas, _name))
+FUNCTIONS["trigamma"] = _special(lambda x: formulas.polygamma(1, x))
 
 
 def register(name: str, function: Callable[..., Any]) -> None:
