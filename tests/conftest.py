@@ -1,6 +1,11 @@
 """What every test starts from: switches as they were, the same random examples in each run, no GPU assumed."""
 
 import importlib.util
+import os
+
+# Workers share the cores, and OpenBLAS's threads spin while they wait for one: one each, before NumPy is loaded.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 
