@@ -121,7 +121,8 @@ def runtime_library() -> Path:
 def module_library(source: str, options: Sequence[str] = ()) -> tuple[Path, list[str]]:
     """Build, or find, the library of one CUDA C source; return it and its kernels' names.
 
-    ``options``: only ``-Dname=value`` and ``-Uname`` of a CUDA compiler's options mean anything here.
+    ``options``: ``-Dname=value`` and ``-Uname`` of a CUDA compiler's options mean the same here, others are left out;
+    ``-O2`` (instead of ``-O1``) is for kernels that run longer than they compile.
     Raises: EmulatorError with the compiler's messages.
     """
     names = kernel_names(source)
@@ -130,5 +131,5 @@ def module_library(source: str, options: Sequence[str] = ()) -> tuple[Path, list
     renames = "".join(f"#define {name} tg_kernel_{name}\n" for name in names)
     exports = _EXPORTS + "".join(f"#undef {name}\n" + _EXPORT.format(name) for name in names)
     text = '#include "cuda_emulator.h"\n' + renames + body + "\n" + exports
-    macros = [option for option in options if option.startswith(("-D", "-U"))]
+    macros = [option for option in options if option.startswith(("-D", "-U", "-O"))]
     return _compile(text, (*FLAGS, *macros)), names

@@ -7,6 +7,7 @@ import pytest
 from on_emulator import c_type, launch, needs_emulator, out, run
 from scipy import stats
 
+from tinygraph.random import philox as philox_on_numpy
 from tinygraph.targets.cuda import kernels
 
 pytestmark = needs_emulator
@@ -78,6 +79,12 @@ def test_published_vectors(counter, key, expected):
 def test_bits(n):
     (found,) = run("random.cu", "random_bits", 2, 64, (STATE, out(n, "uint32"), np.int64(n)))
     np.testing.assert_array_equal(found, words(n, KEY, COUNTER))
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_the_numpy_draw_is_the_same(n):
+    (found,) = run("random.cu", "random_bits", 2, 64, (STATE, out(n, "uint32"), np.int64(n)))
+    np.testing.assert_array_equal(found, philox_on_numpy.draw(*KEY, COUNTER, n))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
