@@ -66,7 +66,10 @@ from tinygraph.tensor.selection import (
     unravel_index,
 )
 from tinygraph.tensor.special import *  # noqa: F403
-from tinygraph.tensor import nnet, signal, xlogx
+from tinygraph.tensor.sort import argsort, argtopk, searchsorted, sort, topk, topk_and_argtopk
+from tinygraph.tensor.counting import bincount, unique
+from tinygraph.tensor.extra_ops import bartlett
+from tinygraph.tensor import extra_ops, nnet, signal, xlogx
 
 globals().update(CONSTRUCTORS)
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ psi = elemwise("digamma", 1, formulas.digamma, "derivative of log gamma", out="f
 digamma, lgamma = psi, gammaln
 
 
-@lru_cache(maxsize=None)
+@cache
 def _polygamma(order: int) -> Elemwise:
     name = "trigamma" if order == 1 else f"polygamma{order}"
     formula = partial(formulas.polygamma, order)
