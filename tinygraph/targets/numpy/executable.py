@@ -11,10 +11,13 @@ import numpy as np
 
 from tinygraph.lower.fuse import fuse
 from tinygraph.lower.plan import MemoryPlan, plan_memory
+from tinygraph.program.contraction import is_contraction
 from tinygraph.program.instructions import Program
-from tinygraph.targets.numpy import intrinsics
+from tinygraph.targets.numpy import intrinsics, random_words
+from tinygraph.targets.blas_threads import single_threaded_blas
 from tinygraph.targets.numpy.code import ALIGN
-from tinygraph.targets.numpy.parallel import parallel
+from tinygraph.targets.numpy.loops import rows
+from tinygraph.targets.numpy.parallel import parallel, split_matmul
 from tinygraph.targets.numpy.printer import ProgramPrinter
 from tinygraph.targets.numpy.tiling import decide_tiles, may_group
 from tinygraph.targets.numpy.views import strided
@@ -35,8 +38,9 @@ def namespace() -> dict[str, Any]:
     names: dict[str, Any] = {
         "strided": strided, "flat": flat, "scatter_add": scatter_add, "wrap_index": intrinsics.wrap_index,
         "empty": np.empty, "copyto": np.copyto, "matmul": np.matmul, "einsum": np.einsum, "take": np.take,
-        "argmax": np.argmax, "argmin": np.argmin, "parallel": parallel, "broadcast_to": np.broadcast_to, "arange": np.arange,
+        "argmax": np.argmax, "argmin": np.argmin, "parallel": parallel, "rows": rows, "broadcast_to": np.broadcast_to, "arange": np.arange,
     }  # fmt: skip
+    names.update(random_words.NAMES)
     for name in {*intrinsics.UFUNCS.values(), *intrinsics.REDUCERS.values()}:
         names[name] = getattr(np, name)
     for name, function in intrinsics.FUNCTIONS.items():
@@ -68,6 +72,11 @@ class NumpyExecutable:
             _NAMESPACE.update(namespace())
         space = dict(_NAMESPACE)
         space.update(printer.code.constants)
+        self._own_threads = threads > 1 and any(
+            is_contraction(n) for g in tiles for n in g.nests
+        )  # tiles that call BLAS: then all products are shared out here, and BLAS keeps to one thread
+        if self._own_threads:
+            space["matmul"] = split_matmul(threads)
         _counter += 1
         filename = f"<tinygraph {program.name} {_counter}>"
         linecache.cache[filename] = (len(self.text), None, self.text.splitlines(True), filename)
@@ -108,6 +117,9 @@ class NumpyExecutable:
         except IndexError:
             w = self._workspace()
         try:
+            if self._own_threads:
+                with single_threaded_blas:
+                    return self._run(w, inputs, shareds, params, fresh)
             return self._run(w, inputs, shareds, params, fresh)
         finally:
             pool.append(w)

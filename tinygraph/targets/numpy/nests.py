@@ -10,6 +10,7 @@ import numpy as np
 from tinygraph.program.expr import Access, Expr, loads, postorder
 from tinygraph.program.contraction import is_contraction
 from tinygraph.program.instructions import Nest
+from tinygraph.targets.numpy import random_words
 from tinygraph.targets.numpy.code import Code, buffer_name
 from tinygraph.targets.numpy.contraction import print_contraction
 from tinygraph.targets.numpy.intrinsics import FUNCTIONS, REDUCERS, UFUNCS
@@ -27,7 +28,8 @@ class NestPrinter:
         self.tile = tile  # rows of a tile, or None
         self.private = private
         self.sliced: dict[str, str] = {}
-        self._moves: dict[tuple[int, int], tuple[bool, ...]] = {}  # by expression node; the nests keep the nodes alive
+        self._moves: dict[tuple[int, int], tuple[bool, ...]] = {}  # by expression node, kept alive by nests and below
+        self._prepared: dict[int, tuple[Expr, Expr]] = {}
 
     # -- views ----------------------------------------------------------------------------------------------------
 
@@ -270,6 +272,8 @@ class NestPrinter:
                     own = [a or b for a, b in zip(own, self._moving(x.attr.dynamic, n), strict=True)]
             elif x.op == "axis":
                 own = [k == x.attr for k in range(n)]
+            elif x.op == "philox_run":
+                own = [s != 0 for s in x.attr.strides]
             elif x.args:
                 own = [any(column) for column in zip(*[memo[id(a), n] for a in x.args], strict=True)]
             else:
@@ -279,7 +283,9 @@ class NestPrinter:
 
     def evaluate(self, e: Expr, nest: Nest, dest: str | None = None, dest_buffer: Access | None = None) -> str:
         """Print the computation of ``e``; the name of the result, ``dest`` if given (then of the nest's full shape)."""
-        return _Evaluation(self, nest, e, dest, dest_buffer).run()
+        if id(e) not in self._prepared:
+            self._prepared[id(e)] = e, random_words.with_runs(e, len(nest.extents))
+        return _Evaluation(self, nest, self._prepared[id(e)][1], dest, dest_buffer).run()
 
 
 class _Evaluation:
@@ -377,6 +383,12 @@ class _Evaluation:
         elif x.op in UFUNCS:
             keyword = "out=" if x.op in ("minimum", "maximum") else ""  # these two deprecate a third position
             add(f"{UFUNCS[x.op]}({', '.join(args)}, {keyword}{out})")
+        elif x.op == "philox_run":
+            run = x.attr
+            axes = [self.p._axis_values(self.nest, k, s) for k, s in enumerate(run.strides) if s]
+            add(random_words.call(run, self.nest.extents, self.p.tile is not None, args, axes, out))
+        elif x.op == "philox":
+            add(f"philox_at({', '.join(args)}, {out})")
         elif x.op == "index":
             add(f"wrap_index({args[0]}, {x.attr}, {out})")
         elif x.op in FUNCTIONS:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
+
 _pool: ThreadPoolExecutor | None = None
 _pool_pid = 0
 
@@ -39,3 +41,22 @@ def parallel(work: Callable[..., None], n: int, rows: int, scratch: Sequence[Any
             f.exception()  # wait, whatever happened here
     for f in futures:
         f.result()
+
+
+#: multiplications below which a product is not worth a second thread's start
+_SPLIT_ABOVE = 2_000_000
+
+
+def split_matmul(threads: int) -> Callable[..., None]:
+    """``matmul(a, b, out)`` for matrices, its rows (or columns) shared out over threads that each call BLAS."""
+
+    def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+        if out.ndim != 2 or a.size * b.shape[-1] < _SPLIT_ABOVE:
+            np.matmul(a, b, out)
+            return
+        if out.shape[0] >= out.shape[1]:
+            parallel(lambda i, j, _: np.matmul(a[i:j], b, out[i:j]), out.shape[0], 8, [None] * threads)
+        else:
+            parallel(lambda i, j, _: np.matmul(a, b[:, i:j], out[:, i:j]), out.shape[1], 8, [None] * threads)
+
+    return product

@@ -15,11 +15,18 @@ from tinygraph.targets.numpy.contraction import plan
 TILE_ABOVE = 256 * 1024
 #: memory that one tile may touch: half of a second-level cache
 TILE_BYTES = 256 * 1024
+#: the same where a tile holds copied windows: fewer, larger matrix products are worth more than the cache
+WINDOW_BYTES = 2 * 1024 * 1024
 
 
 def may_group(a: Nest, b: Nest) -> bool:
-    """Matrix products that BLAS runs well on their own stay alone; all else may share tiles."""
-    return not (is_blas(a) or is_blas(b))
+    """Matrix products that BLAS runs well on their own stay alone; all else may share tiles.
+
+    Two contractions never do: the copied windows of both would crowd a tile.
+    """
+    if is_blas(a) or is_blas(b):
+        return False
+    return not (is_contraction(a) and is_contraction(b))
 
 
 def is_blas(n: Nest) -> bool:
@@ -61,7 +68,8 @@ def tile_rows(g: Group, threads: int) -> int | None:
     row = max(1, sum(_row_bytes(x) for x in g.nests))
     if row * n <= TILE_ABOVE:
         return None
-    rows = max(1, TILE_BYTES // row)
+    windows = any(is_contraction(x) for x in g.nests)
+    rows = max(1, (WINDOW_BYTES if windows else TILE_BYTES) // row)
     return min(rows, -(-n // threads)) if threads > 1 else (None if rows >= n else rows)
 
 
