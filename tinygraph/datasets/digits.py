@@ -1,8 +1,8 @@
 """1,797 real handwritten digits that come with the package, resampled from 8x8 to 28x28 pixels.
 
 Source: the test part of E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
-Repository, 1998 (CC BY 4.0): the images that scikit-learn ships as ``load_digits``. They stand in their original
-order, which goes by writer, so the parts below hold different people's hands.
+Repository, 1998 (CC BY 4.0): the images that scikit-learn ships as ``load_digits``. Their order goes by writer;
+they are shuffled, always in the same way, so that every hand is in every part.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ def raw() -> tuple[np.ndarray, np.ndarray]:
 def load(size: int = 28, dtype: str | None = None) -> ImageData:
     """The digits as images of ``size`` by ``size`` pixels from 0 to 1, in ``dtype`` (default: floatX)."""
     images, labels = raw()
-    images = resize(images, (size, size))
     n = len(images)
+    order = np.random.RandomState(0).permutation(n)  # of all generators, the one whose draws never change
+    images, labels = resize(images[order], (size, size)), labels[order]
     parts = (slice(0, n - VALID - TEST), slice(n - VALID - TEST, n - TEST), slice(n - TEST, n))
     train, valid, test = (make_split(images[part], labels[part], WHITE, dtype) for part in parts)
     return ImageData("digits", train, valid, test, (size, size), CLASSES, "the package (UCI optical digits)")

@@ -96,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         "lenet",
         learning_rate=0.1,
-        epochs="200 with MNIST, as in the tutorial, else 30; 10 give MNIST under 3 %% error",
+        epochs="200 with MNIST, as in the tutorial, else 20; 10 give MNIST under 3 %% error",
         batch_size="500 with MNIST, else 20",
     )
 
@@ -134,4 +134,4 @@ def run(args: argparse.Namespace) -> int:
             params=network.params,
             filters=lambda: network.layer0.W.get_value()[:, 0],
         )
-        return train_classifier(model, args, args.epochs or (200 if mnist else 30))
+        return train_classifier(model, args, args.epochs or (200 if mnist else 20))
