@@ -9,6 +9,7 @@ from tinygraph.errors import InvalidUpdate
 from tinygraph.graph.convert import as_variable
 from tinygraph.graph.shared import SharedVariable
 from tinygraph.graph.traversal import inputs as graph_leaves
+from tinygraph.graph.traversal import toposort
 from tinygraph.graph.variable import Variable
 
 
@@ -74,6 +75,9 @@ def with_default_updates(
     found = dict(updates)
     queue = [*roots, *updates.values()]
     seen: set[Variable] = set()
+    for v, new in _made_by_loops(queue, found, frozen).items():
+        found[v] = new
+        queue.append(new)
     while queue:
         for v in graph_leaves(queue):
             if v in seen:
@@ -85,3 +89,13 @@ def with_default_updates(
         queue = [e for v, e in found.items() if v in seen and e not in seen]
         seen.update(queue)
     return found
+
+
+def _made_by_loops(
+    roots: Iterable[Variable], given: Mapping[SharedVariable, Variable], frozen: set[Variable]
+) -> dict[SharedVariable, Variable]:
+    """Updates made inside loops that the caller did not pass on."""
+    from tinygraph.scan.pending import pending_updates  # late: most functions have no loop
+
+    made = pending_updates(toposort(roots))
+    return {v: fitting(v, new) for v, new in made.items() if v not in given and v not in frozen}

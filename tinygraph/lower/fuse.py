@@ -50,7 +50,7 @@ class _Uses:
         for i in instructions:
             if isinstance(i, Loop):
                 self._count(i.body)
-                for r in (i.until, i.steps_taken):
+                for r in (i.until, i.steps_taken, i.limit):
                     if r is not None:
                         self.readers[r.buffer] = self.readers.get(r.buffer, 0) + 2
             elif isinstance(i, Branch):

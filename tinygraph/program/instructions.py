@@ -211,11 +211,12 @@ class Host(Instruction):
 
 @dataclass(eq=False)
 class Loop(Instruction):
-    """``body`` run for ``counter`` = 0 .. steps-1 (a host integer parameter of the body).
+    """``body`` run for ``counter`` = 0 .. steps-1 (a host integer parameter of the body), or downwards if ``backwards``.
 
     The body works on the outer program's buffers: sequences, states and outputs are Refs whose params contain the
-    counter (or a parameter in ``body_params``, an expression of it, such as a ring position). ``until``: a boolean
-    Ref, read after each step, that ends the loop when true; ``steps_taken`` then receives the count.
+    counter, or a name in ``body_params``: an expression of the counter alone, such as a position in a ring buffer.
+    ``limit``: an int64 scalar, known only while running; the counter stays below it too. ``until``: a boolean scalar,
+    read after each step, that ends the loop when true. ``steps_taken``: an int64 scalar that receives the count.
     """
 
     steps: int
@@ -224,9 +225,12 @@ class Loop(Instruction):
     body_params: dict[str, Expr] = field(default_factory=dict)
     until: Ref | None = None
     steps_taken: Ref | None = None
+    limit: Ref | None = None
+    backwards: bool = False
 
     def reads(self) -> list[Buffer]:
-        return [b for i in self.body for b in i.reads()]
+        found = [b for i in self.body for b in i.reads()]
+        return found + [r.buffer for r in (self.until, self.limit) if r is not None]
 
     def writes(self) -> list[Buffer]:
         found = [b for i in self.body for b in i.writes()]

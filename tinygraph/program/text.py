@@ -96,14 +96,23 @@ def instruction_lines(i: Instruction, indent: str = "") -> list[str]:
         outs, ins = ", ".join(map(ref_text, i.outputs)), ", ".join(map(ref_text, i.inputs))
         return [f"{indent}{outs} = host {i.node.op}({ins})"]
     if isinstance(i, Loop):
-        head = f"{indent}for {i.counter} < {i.steps}" + (f" until {ref_text(i.until)}" if i.until else "") + ":"
-        return [head, *_block(i.body, indent + "  ")]
+        return _loop_lines(i, indent)
     if isinstance(i, Branch):
         return [
             f"{indent}if {ref_text(i.condition)}:", *_block(i.then, indent + "  "), f"{indent}else:",
             *_block(i.otherwise, indent + "  "),
         ]  # fmt: skip
     return [indent + repr(i)]
+
+
+def _loop_lines(i: Loop, indent: str) -> list[str]:
+    """``for step0 < 50: ...``; ``down from`` for loops that run backwards."""
+    bound = f"min({i.steps}, {ref_text(i.limit)})" if i.limit is not None else str(i.steps)
+    head = f"{indent}for {i.counter} {'down from' if i.backwards else '<'} {bound}"
+    head += f" until {ref_text(i.until)}" if i.until is not None else ""
+    head += f" counted in {ref_text(i.steps_taken)}" if i.steps_taken is not None else ""
+    params = [f"{indent}  {name} = {expr_text(e)}" for name, e in i.body_params.items()]
+    return [f"{head}:", *params, *_block(i.body, indent + "  ")]
 
 
 def _block(body: Sequence[Instruction], indent: str) -> list[str]:

@@ -64,6 +64,8 @@ class Code:
         self.private: dict[Buffer, tuple[str, int, int]] = {}
         #: shapes of the arrays that come with a call
         self.whole_shapes: dict[Buffer, tuple[int, ...]] = {}
+        #: the loops whose bodies are being printed, outermost first (see ``targets/numpy/loops.py``)
+        self.loops: list[Any] = []
 
     def fresh(self, prefix: str) -> str:
         self._counter += 1
@@ -80,7 +82,12 @@ class Code:
         key = (access.buffer.id, access.offset, access.params, shape, strides)
         name = self.views.get(key)
         if name is None:
-            name = self.views[key] = self._make_view(access, shape, strides)
+            scope = next((s for s in reversed(self.loops) if s.moves(access)), None)
+            if scope is not None:
+                name = scope.view(self, access._replace(strides=strides), shape)
+            else:
+                name = self._make_view(access, shape, strides)
+            self.views[key] = name
         return name
 
     def _make_view(self, access: Access, shape: tuple[int, ...], strides: tuple[int, ...]) -> str:
