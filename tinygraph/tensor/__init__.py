@@ -69,7 +69,8 @@ from tinygraph.tensor.special import *  # noqa: F403
 from tinygraph.tensor.sort import argsort, argtopk, searchsorted, sort, topk, topk_and_argtopk
 from tinygraph.tensor.counting import bincount, unique
 from tinygraph.tensor.extra_ops import bartlett
-from tinygraph.tensor import extra_ops, nnet, signal, xlogx
+from tinygraph.tensor.slinalg import kron
+from tinygraph.tensor import extra_ops, nlinalg, nnet, signal, slinalg, xlogx
 
 globals().update(CONSTRUCTORS)
 
