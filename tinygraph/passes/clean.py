@@ -59,8 +59,12 @@ def rounding_of_rounded(node: Apply) -> Any:
 
 @rule(DimShuffle)
 def dimshuffle_identity(node: Apply) -> Any:
-    """dimshuffle(x, (0, 1, ...)) -> x, if it keeps every dimension in its place."""
-    return node.inputs[0] if node.op.new_order == tuple(range(node.op.input_ndim)) else None
+    """dimshuffle(x, (0, 1, ...)) -> x, if each dimension stays, or is of size 1 and another such takes its place."""
+    order = node.op.new_order
+    if len(order) != node.op.input_ndim:
+        return None
+    fixed = all(d == i or (d == "x" and i in node.op.dropped) for i, d in enumerate(order))
+    return node.inputs[0] if fixed else None
 
 
 @rule(DimShuffle)
@@ -179,7 +183,9 @@ def reduce_nothing(node: Apply) -> Any:
 def reduce_size_one(node: Apply, context: Context) -> Any:
     """sum(x, axis) -> x without that dimension, if its size is known to be 1 (also prod, max, min)."""
     x, out = node.inputs[0], node.outputs[0]
-    if not node.op.axes or node.op.combine in ("and", "or") or not all(_one(context.shapes.of(x)[a]) for a in node.op.axes):
+    if not node.op.axes or node.op.combine in ("and", "or"):
+        return None
+    if not all(_one(context.shapes.of(x)[a]) for a in node.op.axes):
         return None
     kept = [i for i in range(ndim(x)) if i not in node.op.axes]
     return cast_to(DimShuffle(ndim(x), kept)(x), dtype(out))

@@ -58,14 +58,12 @@ def dtype(v: Variable) -> str:
 def number(v: Variable) -> Any:
     """The one value (a NumPy scalar) that a constant has throughout, also if spread by Alloc; else None."""
     while v.owner is not None:
-        op = v.owner.op
-        if isinstance(op, (Alloc, DimShuffle)) or (isinstance(op, Elemwise) and op.scalar_op.name in ("cast", "identity")):
-            if isinstance(op, Elemwise) and op.scalar_op.name == "cast":
-                inner = number(v.owner.inputs[0])
-                return None if inner is None else np.asarray(inner).astype(dtype(v))[()]
-            v = v.owner.inputs[0]
-        else:
+        if scalar_name(v) == "cast":
+            inner = number(v.owner.inputs[0])
+            return None if inner is None else np.asarray(inner).astype(dtype(v))[()]
+        if not isinstance(v.owner.op, (Alloc, DimShuffle)):
             return None
+        v = v.owner.inputs[0]
     if not isinstance(v, Constant) or not isinstance(v.data, np.ndarray) or not v.data.size:
         return None
     cached = v.__dict__.get("_number", v)

@@ -78,9 +78,8 @@ def mode_query(mode: Any) -> Query | None:
         return optimizer
     if optimizer == "none":
         return None
-    return Query(
-        (optimizer, *getattr(mode, "include", ())), tuple(getattr(mode, "exclude", ())), tuple(getattr(mode, "require", ()))
-    )
+    include, exclude, require = (tuple(getattr(mode, part, ())) for part in ("include", "exclude", "require"))
+    return Query((optimizer, *include), exclude, require)
 
 
 def stage_rules(stage: Stage, chosen: Query) -> list[Rule]:

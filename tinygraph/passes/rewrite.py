@@ -120,7 +120,7 @@ def _tags(tags: str | Iterable[str], name: str, numerics: str) -> frozenset[str]
 
 def _registered(registry: dict[str, Any], entry: Any) -> None:
     if entry.name in RULES or entry.name in PASSES:
-        raise InvalidValue(f"there is a rewrite named {entry.name!r} already; unregister it first, or take another name")
+        raise InvalidValue(f"there is a rewrite named {entry.name!r} already; unregister it, or take another name")
     registry[entry.name] = entry
 
 

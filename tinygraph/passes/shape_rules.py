@@ -58,7 +58,11 @@ def _formula(x: Any, axis: int, context: Context) -> Any:
     return context.shapes.build(size)
 
 
-@rule("add", "sub", "mul", "neg", "floordiv", "mod", "maximum", "minimum", "switch", "eq", "lt", "le", "gt", "ge", "cast")
+_ARITHMETIC = ("add", "sub", "mul", "neg", "floordiv", "mod", "maximum", "minimum", "switch", "cast")
+_COMPARISONS = ("eq", "lt", "le", "gt", "ge")
+
+
+@rule(*_ARITHMETIC, *_COMPARISONS)
 def integer_known(node: Apply, context: Context) -> Any:
     """Arithmetic of sizes -> a number, if it is the same for all sizes (n - n, max(n, 0) > -1 ...)."""
     out = node.outputs[0]

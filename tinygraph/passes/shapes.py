@@ -121,7 +121,7 @@ class ShapeAnalysis:
 
     def _host(self, node: Apply, operands: list[Operand]) -> None:
         outputs = node.outputs
-        if not all(isinstance(o.type, TensorType) and o.type.dtype[0] in _INTEGER and o.type.ndim <= 1 for o in outputs):
+        if not all(_is_integer(o) for o in outputs):
             return
         values: Sequence[Any] = [None] * len(outputs)
         if type(node.op).host is not Op.host:
@@ -188,13 +188,20 @@ class ShapeAnalysis:
         return maths.cast_to(made, "int64")
 
 
+def _is_integer(v: Variable) -> bool:
+    """Whether ``v`` is an integer scalar or vector."""
+    return isinstance(v.type, TensorType) and v.type.dtype[0] in _INTEGER and v.type.ndim <= 1
+
+
 def _lost(d: Any) -> bool:
     return d is None or isinstance(d, UnknownDim)
 
 
 def same_sizes(a: Sequence[Dim], b: Sequence[Dim]) -> bool:
     """Whether two shapes are proven equal."""
-    return len(a) == len(b) and all(x is y or (isinstance(x, int) and isinstance(y, int) and x == y) for x, y in zip(a, b))
+    if len(a) != len(b):
+        return False
+    return all(x is y or (isinstance(x, int) and isinstance(y, int) and x == y) for x, y in zip(a, b))
 
 
 def is_size(x: Any) -> bool:

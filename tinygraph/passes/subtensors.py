@@ -232,7 +232,8 @@ def subtensor_join(node: Apply, context: Context) -> Any:
         if same_sizes((first or 0,), (at,)) and last is not None and same_sizes((last,), (following,)):
             return x if dtype(x) == dtype(node.outputs[0]) else None
         at = following
-    if last is None and len(inner.inputs) > 1 and same_sizes((first or 0,), (at - context.shapes.of(x)[inner.op.axis],)):
+    begin = at - context.shapes.of(x)[inner.op.axis]
+    if last is None and len(inner.inputs) > 1 and same_sizes((first or 0,), (begin,)):
         return x if dtype(x) == dtype(node.outputs[0]) else None
     return None
 
