@@ -70,7 +70,16 @@ from tinygraph.tensor.sort import argsort, argtopk, searchsorted, sort, topk, to
 from tinygraph.tensor.counting import bincount, unique
 from tinygraph.tensor.extra_ops import bartlett
 from tinygraph.tensor.slinalg import kron
-from tinygraph.tensor import extra_ops, nlinalg, nnet, signal, slinalg, xlogx
+from tinygraph.tensor.constants import (
+    NotScalarConstantError,
+    extract_constant,
+    get_scalar_constant_value,
+    get_vector_length,
+)
+from tinygraph.tensor.grids import allclose, isclose, mgrid, ogrid, tril_indices, triu_indices
+from tinygraph.graph.shared import SharedVariable
+from tinygraph.graph.variable import Constant, Variable
+from tinygraph.tensor import extra_ops, fft, nlinalg, nnet, sharedvar, signal, slinalg, subtensor, xlogx
 
 globals().update(CONSTRUCTORS)
 
@@ -80,3 +89,40 @@ def grad(*args, **kwargs):  # noqa: ANN002, ANN003, ANN201
     from tinygraph.gradient import grad as gradient
 
     return gradient(*args, **kwargs)
+
+
+def Lop(*args, **kwargs):  # noqa: ANN002, ANN003, ANN201
+    """``tinygraph.Lop`` under Theano's other name."""
+    from tinygraph.gradient import Lop as vector_times_jacobian
+
+    return vector_times_jacobian(*args, **kwargs)
+
+
+def Rop(*args, **kwargs):  # noqa: ANN002, ANN003, ANN201
+    """``tinygraph.Rop`` under Theano's other name."""
+    from tinygraph.gradient import Rop as jacobian_times_vector
+
+    return jacobian_times_vector(*args, **kwargs)
+
+
+def jacobian(*args, **kwargs):  # noqa: ANN002, ANN003, ANN201
+    """``tinygraph.jacobian`` under Theano's other name."""
+    from tinygraph.gradient import jacobian as of_vector
+
+    return of_vector(*args, **kwargs)
+
+
+def hessian(*args, **kwargs):  # noqa: ANN002, ANN003, ANN201
+    """``tinygraph.hessian`` under Theano's other name."""
+    from tinygraph.gradient import hessian as of_scalar
+
+    return of_scalar(*args, **kwargs)
+
+
+def __getattr__(name):  # noqa: ANN001, ANN202
+    """Packages that stand above this one, under their names in Theano: ``T.gradient``, ``T.printing``."""
+    if name in ("gradient", "printing"):
+        import importlib
+
+        return importlib.import_module(f"tinygraph.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -245,7 +245,7 @@ class TensorOperators:
         return T.fill(self, value)
 
     def choose(self, choices: Any, mode: str = "raise") -> Any:
-        return T.choose(self, choices, mode)
+        return T.choose(self, choices, mode=mode)
 
     def compress(self, condition: Any, axis: int | None = None) -> Any:
         return T.compress(condition, self, axis)
