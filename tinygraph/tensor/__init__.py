@@ -126,3 +126,7 @@ def __getattr__(name):  # noqa: ANN001, ANN202
 
         return importlib.import_module(f"tinygraph.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+# Last: samples are composed of everything above.
+from tinygraph.tensor import shared_randomstreams  # noqa: E402

@@ -1,0 +1,1 @@
+"""Module names that code written for Theano knows."""
