@@ -14,10 +14,12 @@ from tinygraph.graph.op import Apply
 from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.variable import Variable
 from tinygraph.tensor.casting import number_dtype
-from tinygraph.tensor.variable import TensorConstant, TensorVariable
+from tinygraph.tensor.variable import TensorConstant
 
 
-def constant(x: Any, name: str | None = None, ndim: int | None = None, dtype: Any = None, like: str | None = None) -> Any:
+def constant(
+    x: Any, name: str | None = None, ndim: int | None = None, dtype: Any = None, like: str | None = None
+) -> Any:
     """A constant tensor holding ``x`` (copied). Python numbers take the dtype that ``tensor.casting`` describes."""
     if isinstance(x, TensorConstant) and dtype is None:
         return x
@@ -49,7 +51,9 @@ def _python_list(x: Any, data: np.ndarray) -> np.ndarray:
 
 
 def _holds_arrays(x: Any) -> bool:
-    return any(isinstance(v, (np.ndarray, np.generic)) or (isinstance(v, (list, tuple)) and _holds_arrays(v)) for v in x)
+    return any(
+        isinstance(v, (np.ndarray, np.generic)) or (isinstance(v, (list, tuple)) and _holds_arrays(v)) for v in x
+    )
 
 
 def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None, like: str | None = None) -> Any:
@@ -88,7 +92,9 @@ def _holds_variables(x: Sequence[Any]) -> bool:
 register_converter(as_tensor_variable)
 
 
-def tensor(dtype: Any = None, shape: Any = None, name: str | None = None, broadcastable: Any = None, ndim: Any = None) -> Any:
+def tensor(
+    dtype: Any = None, shape: Any = None, name: str | None = None, broadcastable: Any = None, ndim: Any = None
+) -> Any:
     """A tensor variable of ``dtype`` (default floatX) and ``shape``, ``None`` for sizes not known."""
     if isinstance(dtype, (tuple, list)) and isinstance(shape, str):
         dtype, shape = shape, dtype
@@ -115,7 +121,7 @@ _SHAPES: dict[str, tuple[int | None, ...]] = {
 def _constructor(kind: str, fixed: str | None) -> Callable[..., Any]:
     shape = _SHAPES[kind]
 
-    def make(name: str | None = None, dtype: Any = None) -> TensorVariable:
+    def make(name: str | None = None, dtype: Any = None) -> Any:
         if fixed is not None and dtype is not None:
             raise TypeMismatch(f"the dtype of this constructor is {fixed}; use {kind}(name, dtype=...)")
         return TensorType(fixed or dtype or config.floatX, shape)(name)

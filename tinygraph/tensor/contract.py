@@ -47,8 +47,13 @@ def _axes(a: Any, b: Any, axes: Any, batch: int) -> tuple[list[int], list[int]]:
     left, right = ([x] if isinstance(x, (int, np.integer)) else list(x) for x in axes)
     if len(left) != len(right):
         raise ShapeMismatch(f"tensordot: {len(left)} dimensions of {a} against {len(right)} of {b}")
-    left = [normalise_axis(int(d), a.type.ndim) for d in left]
-    right = [normalise_axis(int(d), b.type.ndim) for d in right]
+    left_axes: list[int] = [normalise_axis(int(d), a.type.ndim) for d in left]
+    right_axes: list[int] = [normalise_axis(int(d), b.type.ndim) for d in right]
+    _check_axes(a, b, left_axes, right_axes, axes, batch)
+    return left_axes, right_axes
+
+
+def _check_axes(a: Any, b: Any, left: Sequence[int], right: Sequence[int], axes: Any, batch: int) -> None:
     if len(set(left)) != len(left) or len(set(right)) != len(right):
         raise InvalidValue(f"tensordot: axes {axes} name a dimension twice")
     if batch and (0 in left or 0 in right):
@@ -59,7 +64,6 @@ def _axes(a: Any, b: Any, axes: Any, batch: int) -> tuple[list[int], list[int]]:
             raise ShapeMismatch(
                 f"tensordot: dimension {i} of {a} ({a.type}) and dimension {j} of {b} ({b.type}) differ: {m} and {n}"
             )
-    return left, right
 
 
 def _contract(a: Any, b: Any, left: Sequence[int], right: Sequence[int], batch: int) -> Any:
@@ -170,7 +174,8 @@ def _order(inputs: Sequence[str], output: str, tensors: Sequence[Any]) -> list[t
         or any(None in t.type.shape for t in tensors)
         or any(c in _ELLIPSIS for c in "".join(inputs))
     ):
-        return [(0, 1)] + [(0, n) for n in range(len(tensors) - 2, 0, -1)] if len(tensors) > 1 else [(0,)]
+        in_turn: list[tuple[int, ...]] = [(0, 1), *((0, n) for n in range(len(tensors) - 2, 0, -1))]
+        return in_turn if len(tensors) > 1 else [(0,)]
     shapes = [np.broadcast_to(np.float32(0), t.type.shape) for t in tensors]
     path = np.einsum_path(f"{','.join(inputs)}->{output}", *shapes, optimize="greedy")[0][1:]
     steps: list[tuple[int, ...]] = []

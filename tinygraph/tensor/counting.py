@@ -110,7 +110,7 @@ class BinCount(Op):
 
 
 def bincount(x: Any, weights: Any = None, minlength: Any = None, assert_nonneg: bool = False) -> Any:
-    """How often each number occurs in the integer vector ``x``, or the sum of its ``weights``, as ``numpy.bincount``."""
+    """How often each number occurs in the vector ``x``, or the sum of its ``weights``, as ``numpy.bincount``."""
     x = as_tensor_variable(x)
     if x.type.dtype[0] not in "iub":
         raise TypeMismatch(f"bincount: a vector of integers is needed, got {x} of type {x.type}")

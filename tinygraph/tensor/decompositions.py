@@ -46,7 +46,7 @@ class SVD(MatrixOp):
 
     def __init__(self, full_matrices: bool = True, compute_uv: bool = True):
         self.full_matrices = bool(full_matrices)
-        self.compute_uv = bool(compute_uv)
+        self.compute_uv: Any = bool(compute_uv)
 
     @property
     def nout(self) -> int:  # type: ignore[override]
@@ -117,7 +117,7 @@ class Eigh(MatrixOp):
     def __init__(self, UPLO: str = "L"):
         if UPLO not in ("L", "U"):
             raise InvalidValue(f"eigh: UPLO must be 'L' or 'U', got {UPLO!r}")
-        self.UPLO = UPLO
+        self.UPLO: Any = UPLO
 
     def infer(self, x: Operand) -> list[tuple[str, Sequence[Dim]]]:
         self.expect_matrix(x, square=True)
@@ -177,7 +177,7 @@ class QR(MatrixOp):
     def __init__(self, mode: str = "reduced"):
         if mode not in ("reduced", "complete", "r"):
             raise InvalidValue(f"qr: mode must be 'reduced', 'complete' or 'r', got {mode!r}")
-        self.mode = mode
+        self.mode: Any = mode
 
     @property
     def nout(self) -> int:  # type: ignore[override]

@@ -140,7 +140,7 @@ def diag(v: Any, k: int = 0) -> Any:
 
 
 def alloc_diag(v: Any, offset: int = 0) -> Any:
-    """Square matrices with the vectors in the last dimension of ``v`` on their diagonal: (..., n) -> (..., n+|k|, n+|k|)."""
+    """Square matrices with vectors in the last dimension of ``v`` on a diagonal: (..., n) -> (..., n+|k|, n+|k|)."""
     from tinygraph.tensor.creation import zeros
     from tinygraph.tensor.shape import shape_tuple
 
@@ -155,7 +155,7 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 
 def fill_diagonal(a: Any, val: Any) -> Any:
-    """``a`` with the scalar ``val`` on its main diagonal; more than two dimensions must be of one size (as in NumPy)."""
+    """``a`` with the scalar ``val`` on its main diagonal. More than two dimensions must be of one size."""
     from tinygraph.tensor.creation import arange
     from tinygraph.tensor.index import set_subtensor
 

@@ -122,7 +122,9 @@ class Elemwise(Op):
 
     __props__ = ("scalar_op",)
 
-    def __init__(self, scalar_op: ScalarOp, inplace_pattern: Any = None, name: str | None = None, nfunc_spec: Any = None):
+    def __init__(
+        self, scalar_op: ScalarOp, inplace_pattern: Any = None, name: str | None = None, nfunc_spec: Any = None
+    ):
         self.scalar_op = scalar_op
         self.name = name or scalar_op.name
 

@@ -62,15 +62,17 @@ def _ratio(x: Any, numerator: Sequence[float], denominator: Sequence[float]) -> 
     return polynomial(x, numerator) / polynomial(x, denominator)
 
 
-# -- the error function: W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969) ----
+# -- the error function: W. J. Cody, Rational Chebyshev approximations ..., Math. Comp. 23 (1969) ---------------------
 
 _ERF = (
-    (3.20937758913846947e03, 3.77485237685302021e02, 1.13864154151050156e02, 3.16112374387056560, 1.85777706184603153e-1),
+    (3.20937758913846947e03, 3.77485237685302021e02, 1.13864154151050156e02, 3.16112374387056560,
+     1.85777706184603153e-1),
     (2.84423683343917062e03, 1.28261652607737228e03, 2.44024637934444173e02, 2.36012909523441209e01, 1.0),
 )  # fmt: skip
 _ERFCX_MIDDLE = (
     (1.23033935479799725e03, 2.05107837782607147e03, 1.71204761263407058e03, 8.81952221241769090e02,
-     2.98635138197400131e02, 6.61191906371416295e01, 8.88314979438837594, 5.64188496988670089e-1, 2.15311535474403846e-8),
+     2.98635138197400131e02, 6.61191906371416295e01, 8.88314979438837594, 5.64188496988670089e-1,
+     2.15311535474403846e-8),
     (1.23033935480374942e03, 3.43936767414372164e03, 4.36261909014324716e03, 3.29079923573345963e03,
      1.62138957456669019e03, 5.37181101862009858e02, 1.17693950891312499e02, 1.57449261107098347e01, 1.0),
 )  # fmt: skip
@@ -272,7 +274,7 @@ def digamma(x: Any) -> Any:
 
 
 def _polygamma_tail(order: int) -> tuple[float, ...]:
-    """Coefficients of 1 / x^2 in the asymptotic series of the polygamma function (6.4.11), after its first two terms."""
+    """Coefficients of 1 / x^2 in the polygamma function's asymptotic series (6.4.11), after its first two terms."""
     return tuple(
         b * math.factorial(2 * k + 1 + order) / math.factorial(2 * k + 2) for k, b in enumerate(_BERNOULLI)
     )

@@ -38,7 +38,7 @@ ogrid = _Grid(open_grid=True)
 
 
 def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
-    """Whether ``|a - b| <= atol + rtol * |b|`` elementwise, as ``numpy.isclose``; infinities are close to themselves."""
+    """Whether ``|a - b| <= atol + rtol * |b|`` elementwise; infinities are close to themselves."""
     from tinygraph.tensor.maths import abs as abs_of
     from tinygraph.tensor.maths import and_, eq, invert, isinf, isnan, le, or_
 

@@ -158,7 +158,7 @@ class BasicIndex:
             n = x.shape[axis]
             if isinstance(entry, Slice):
                 bounds = [b.host(p[0]) if isinstance(p, tuple) else p for p in entry]
-                first = slice_bounds(*bounds, n)[0]
+                first = slice_bounds(bounds[0], bounds[1], bounds[2], n)[0]
                 _, step = next(sizes), next(sizes)
                 at.append(next(free) * step + first)
             elif isinstance(entry, tuple):
@@ -373,7 +373,8 @@ def expand_key(x: Variable, key: Any) -> list[Any]:
     for e in entries:
         if e is Ellipsis or e is None:
             continue
-        mask = is_advanced(e) and np.dtype(getattr(getattr(e, "type", None), "dtype", None) or np.asarray(e).dtype) == bool
+        dtype = e.type.dtype if isinstance(e, Variable) else np.asarray(e).dtype if is_advanced(e) else None
+        mask = is_advanced(e) and np.dtype(dtype) == bool
         used += (e.type.ndim if isinstance(e, Variable) else np.asarray(e).ndim) if mask else 1  # type: ignore
     if sum(e is Ellipsis for e in entries) > 1:
         raise InvalidValue("an index may hold one '...' only")
@@ -438,7 +439,7 @@ def inc_subtensor(x: Any, y: Any, inplace: bool = False, tolerate_inplace_aliasi
     y = as_tensor_variable(y)
     if not isinstance(x, Variable) or x.owner is None:
         raise TypeMismatch(f"set_subtensor and inc_subtensor need an indexed tensor such as a[1:3], got {x}")
-    op, source = x.owner.op, x.owner.inputs[0]
+    source = x.owner.inputs[0]
     if np.result_type(y.type.dtype, source.type.dtype) != np.dtype(source.type.dtype):  # type: ignore[attr-defined]
         raise TypeMismatch(
             f"cannot put values of {y.type.dtype} into a tensor of {source.type.dtype}; cast them first: "  # type: ignore

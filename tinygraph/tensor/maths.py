@@ -222,7 +222,8 @@ def cast_op(dtype: str) -> Elemwise:
     """The op that converts to ``dtype``."""
     if dtype not in _CASTS:
         row = ScalarOp(
-            "cast", 1, lambda x: x.astype(dtype), out=lambda d: dtype, args=lambda d: (d,), expr=lambda x: cast(x, dtype),
+            "cast", 1, lambda x: x.astype(dtype), out=lambda d: dtype, args=lambda d: (d,),
+            expr=lambda x: cast(x, dtype),
             vjp=lambda g, out, x: (cast_to(g, x.type.dtype) if x.type.dtype[0] == "f" else None,), attrs=(dtype,),
         )  # fmt: skip
         _CASTS[dtype] = Elemwise(row, name=f"cast_{dtype}")

@@ -1,6 +1,6 @@
 """Linear algebra by the names of ``numpy.linalg`` (and of Theano's module of this name), on stacks of matrices too.
 
-Gradients: M. Giles, Oxford report NA-08/01 (2008); pseudo-inverse: G. Golub & V. Pereyra, SIAM J. Numer. Anal. 10 (1973).
+Gradients: M. Giles, Oxford report NA-08/01 (2008); G. Golub & V. Pereyra, SIAM J. Numer. Anal. 10 (1973), of pinv.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class MatrixPinv(MatrixOp):
 
 
 class Det(MatrixOp):
-    """The determinant. Shapes: (..., n, n) -> (...). Its gradient needs the inverse, so a matrix that is not singular."""
+    """The determinant. Shapes: (..., n, n) -> (...). Gradient: through the inverse, so not at singular matrices."""
 
     __props__ = ()
     name = "det"
@@ -136,7 +136,7 @@ def _solve_vectors(a: Any, b: Any) -> Any:
 
 
 class Lstsq(MatrixOp):
-    """Least squares: the x that makes ``|a @ x - b|`` smallest, residuals, rank and singular values of a. No gradient."""
+    """The x that makes ``|a @ x - b|`` smallest, residuals, rank and singular values of a. No gradient."""
 
     __props__ = ("rcond",)
     name = "lstsq"
@@ -216,8 +216,8 @@ def matrix_power(M: Any, n: int) -> Any:
 def norm(x: Any, ord: Any = None) -> Any:
     """The norm of a vector or matrix, as ``numpy.linalg.norm``.
 
-    ``ord``: None (root of the sum of squares), a number, 'inf' or '-inf'; for matrices 'fro', 'nuc', 1, -1, 2, -2, 'inf',
-    '-inf'.
+    ``ord``: None (root of the sum of squares), a number, 'inf' or '-inf'; for matrices 'fro', 'nuc', 1, -1, 2, -2,
+    'inf', '-inf'.
     """
     from tinygraph.tensor.maths import abs as abs_of
     from tinygraph.tensor.norms import norm_p

@@ -281,7 +281,9 @@ def float_input(x: Any) -> Any:
     from tinygraph.tensor.maths import cast_to
 
     x = as_tensor_variable(x)
-    return x if x.type.dtype[0] == "f" else cast_to(x, "float64" if x.type.dtype in ("int64", "int32") else config.floatX)
+    if x.type.dtype[0] == "f":
+        return x
+    return cast_to(x, "float64" if x.type.dtype in ("int64", "int32") else config.floatX)
 
 
 def var(input: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False, corrected: bool = False) -> Any:

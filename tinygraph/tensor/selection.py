@@ -49,7 +49,7 @@ def nonzero_values(a: Any) -> Any:
 
 
 def compress(condition: Any, x: Any, axis: int | None = None) -> Any:
-    """The slices of ``x`` along ``axis`` (None: elements of the flattened tensor) where the vector ``condition`` is true."""
+    """Slices of ``x`` along ``axis`` (None: of the flattened tensor) where the vector ``condition`` is true."""
     x, condition = as_tensor_variable(x), _as_mask(condition)
     if condition.type.ndim != 1:
         raise InvalidValue(

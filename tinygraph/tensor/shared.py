@@ -48,7 +48,8 @@ def shared(
     if array.dtype.kind not in "biuf":
         raise TypeMismatch(f"shared() needs numbers, got an array of {array.dtype}")
     if shape is None:
-        shape = tuple(1 if flag else None for flag in broadcastable) if broadcastable is not None else (None,) * array.ndim
+        flags = (False,) * array.ndim if broadcastable is None else broadcastable
+        shape = tuple(1 if flag else None for flag in flags)
     type = TensorType(array.dtype, shape)
     stored = type.filter(array, strict=True)
     if not borrow or not isinstance(value, np.ndarray):

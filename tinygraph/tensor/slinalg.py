@@ -23,7 +23,7 @@ __all__ = [
 
 
 def solve(a: Any, b: Any, assume_a: str = "gen", lower: bool = False) -> Any:
-    """The x with ``a @ x = b``. ``assume_a``: 'gen', 'sym', 'pos', or a triangle: 'lower triangular', 'upper triangular'."""
+    """The x with ``a @ x = b``. ``assume_a``: 'gen', 'sym', 'pos', 'lower triangular' or 'upper triangular'."""
     if assume_a in ("lower triangular", "upper triangular", "lower_triangular", "upper_triangular"):
         return solve_triangular(a, b, lower=assume_a.startswith("lower"))
     if assume_a == "pos":
@@ -130,7 +130,10 @@ def block_diag(*matrices: Any) -> Any:
 
 
 #: coefficients of the [13/13] Pade approximant of exp, and the 1-norm up to which it is exact in float64
-_PADE = tuple(math.factorial(26 - j) // (math.factorial(j) * math.factorial(13 - j)) / (math.factorial(26) // math.factorial(13)) for j in range(14))  # fmt: skip
+_PADE = tuple(
+    math.factorial(26 - j) * math.factorial(13) / (math.factorial(26) * math.factorial(j) * math.factorial(13 - j))
+    for j in range(14)
+)
 _PADE_NORM = 5.37
 
 

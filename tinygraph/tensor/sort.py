@@ -152,7 +152,7 @@ class SearchSorted(Op):
     __props__ = ("side",)
 
     def __init__(self, side: str):
-        self.side = side
+        self.side: Any = side
 
     def infer(self, x: Operand, v: Operand, *sorter: Operand) -> list[tuple[str, Sequence[Dim]]]:
         self.expect(
@@ -175,7 +175,7 @@ class SearchSorted(Op):
         )
 
 
-def _searchsorted(x: Any, v: Any, *rest: Any, side: str) -> None:
+def _searchsorted(x: Any, v: Any, *rest: Any, side: Any) -> None:
     *sorter, out = rest
     np.copyto(out, np.searchsorted(x, v, side, sorter[0] if sorter else None))
 
@@ -208,7 +208,7 @@ def argtopk(x: Any, kth: Any, axis: int | None = -1, sorted: bool = True, idx_dt
 
 
 def topk(x: Any, kth: Any, axis: int | None = -1, sorted: bool = True, idx_dtype: str = "int64") -> Any:
-    """The ``kth`` largest elements along ``axis``, largest first (for a negative ``kth``: the smallest, smallest first)."""
+    """The ``kth`` largest elements along ``axis``, largest first (negative ``kth``: the smallest, smallest first)."""
     return topk_and_argtopk(x, kth, axis, sorted, idx_dtype)[0]
 
 

@@ -71,9 +71,9 @@ def polygamma(n: int, x: Any) -> Any:
 
 # -- Bessel functions ---------------------------------------------------------------------------------------------
 
-i0 = elemwise("i0", 1, partial(formulas.bessel_i, 0), "modified Bessel function of the first kind, order 0", out="float",
+i0 = elemwise("i0", 1, partial(formulas.bessel_i, 0), "modified Bessel function, first kind, order 0", out="float",
               expr=partial(formulas.bessel_i, 0), vjp=lambda g, out, x: (g * i1(x),))  # fmt: skip
-i1 = elemwise("i1", 1, partial(formulas.bessel_i, 1), "modified Bessel function of the first kind, order 1", out="float",
+i1 = elemwise("i1", 1, partial(formulas.bessel_i, 1), "modified Bessel function, first kind, order 1", out="float",
               expr=partial(formulas.bessel_i, 1), domain=(0.5, 3.0),
               vjp=lambda g, out, x: (g * (i0(x) - _over(out, x, 0.5)),))  # fmt: skip
 j0 = elemwise("j0", 1, partial(formulas.bessel_j, 0), "Bessel function of the first kind, order 0", out="float",
