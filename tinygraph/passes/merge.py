@@ -6,7 +6,6 @@ from typing import Any
 
 from tinygraph.graph.fgraph import OUTPUT, FunctionGraph
 from tinygraph.graph.variable import Constant
-from tinygraph.passes.driver import Equilibrium
 from tinygraph.passes.rewrite import Context, graph_pass
 
 
@@ -14,7 +13,7 @@ from tinygraph.passes.rewrite import Context, graph_pass
 def merge(fgraph: FunctionGraph, context: Context) -> int:
     """Equal nodes -> the first of them; equal constants -> the first of them. Exact; ops with effects are left."""
     merge_constants(fgraph)
-    return Equilibrium([], context).run()
+    return context.driver.run()
 
 
 def merge_constants(fgraph: FunctionGraph) -> None:

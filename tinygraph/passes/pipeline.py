@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from tinygraph.graph.fgraph import FunctionGraph
 from tinygraph.passes import families as families  # registers every rule and pass
-from tinygraph.passes.driver import Equilibrium
 from tinygraph.passes.rewrite import PASSES, RULES, Context, GraphPass, Query, Report, Rule, measured
 
 
@@ -52,14 +51,16 @@ def optimise(
     if chosen is None:
         return reports
     context = Context(fgraph, options, fast_math="fast_math" in chosen.include)
+    context.memo["query"] = chosen  # passes on loops run the same rules on the steps
     checker = None
     if check is not None:
         from tinygraph.passes.check import Checker
 
         checker = Checker(fgraph, check)
     try:
-        for stage in pipeline:
-            report = _run(stage, fgraph, context, chosen)
+        last = max((i for i, stage in enumerate(pipeline) if stage.rules and stage_rules(stage, chosen)), default=-1)
+        for i, stage in enumerate(pipeline):
+            report = _run(stage, fgraph, context, chosen, thorough=i == last)
             if report is None:
                 continue
             if snapshot is not None:
@@ -92,12 +93,12 @@ def stage_passes(stage: Stage, chosen: Query) -> list[GraphPass]:
     return [p for p in PASSES.values() if stage.name in p.tags and chosen.chooses(p)]
 
 
-def _run(stage: Stage, fgraph: FunctionGraph, context: Context, chosen: Query) -> Report | None:
+def _run(stage: Stage, fgraph: FunctionGraph, context: Context, chosen: Query, thorough: bool) -> Report | None:
     if stage.name in chosen.exclude:
         return None
     if stage.rules:
         rules = stage_rules(stage, chosen)
-        return measured(stage.name, fgraph, Equilibrium(rules, context).run) if rules else None
+        return measured(stage.name, fgraph, lambda: context.driver.run(rules, thorough)) if rules else None
     passes = stage_passes(stage, chosen)
     if not passes:
         return None

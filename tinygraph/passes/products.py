@@ -28,7 +28,7 @@ from tinygraph.passes.facts import (
 from tinygraph.passes.fit import fitted
 from tinygraph.passes.rewrite import Context, rule
 from tinygraph.passes.softmaxes import sigmoid_of_sum, softmax_pair
-from tinygraph.tensor.maths import mul, neg, sigmoid, true_div
+from tinygraph.tensor.maths import cast_to, mul, neg, sigmoid, true_div
 
 _TREE = ("mul", "div", "neg", "reciprocal")
 #: trees of more factors than this are left alone
@@ -52,14 +52,14 @@ class Product:
         self.factors: list[Factor] = []
         self.constants: list[tuple[Any, bool]] = []
         self.signs = 0
-        #: whether a part has another dtype, so that regrouping would change the precision of parts
-        self.mixed = False
+        #: whether the tree is too large to be looked at as a whole
+        self.large = False
         stack: list[Factor] = [Factor(root, False, ())]
         while stack:
             f = stack.pop()
             self._take(f, stack, expand)
             if len(self.factors) + len(stack) > _FACTORS:
-                self.mixed = True
+                self.large = True
                 return
 
     def _take(self, f: Factor, stack: list[Factor], expand: Callable[[Apply], bool]) -> None:
@@ -69,7 +69,6 @@ class Product:
             return
         node = made_by(f.v, *_TREE)
         if node is None or dtype(f.v) != dtype(self.root) or not (f.v is self.root or expand(node)):
-            self.mixed |= dtype(f.v) != dtype(self.root)
             self.factors.append(f)
             return
         path = (*f.path, node)
@@ -110,11 +109,12 @@ class Product:
     def rebuild(self, c: Any, above: list[Variable], beneath: list[Variable]) -> Any:
         """``sign * c * above / beneath``; factors of low rank are combined before those of high rank."""
         c, sign = (c, self.sign) if c is None or c > 0 else (-c, -self.sign)
-        tops = list(above)
+        kind = dtype(self.root)
+        tops, beneath = [cast_to(v, kind) for v in above], [cast_to(v, kind) for v in beneath]
         if c is not None and (c != 1 or not tops):
             tops.insert(0, const(c, self.root))
         tops.sort(key=_rank)
-        beneath = sorted(beneath, key=_rank)
+        beneath.sort(key=_rank)
         if beneath and _rank(beneath[0]) < _rank(tops[0]):
             tops.insert(0, const(1, self.root))  # y / n with n a scalar: one division, then products
         out = tops.pop(0)
@@ -207,7 +207,7 @@ def product_meetings(node: Apply, context: Context) -> Any:
     if not is_float(out) or not _may_meet(node):
         return None
     p = full(out)
-    if p.mixed:
+    if p.large:
         return None
     found = meetings(p, context.fast_math)
     if not found:
@@ -271,7 +271,7 @@ def product_constants(node: Apply, context: Context) -> Any:
     if not is_float(out) or not _worth_opening(node):
         return None
     p = Product(out, lambda n: all(context.once(o) for o in n.outputs))
-    if p.mixed or not p.factors:
+    if p.large or not p.factors:
         return None
     ones = any(value == 1 for value, below in p.constants) and not p.divides_early()
     negative = sum(value < 0 for value, _ in p.constants)
@@ -359,7 +359,7 @@ def distribute_to_meet(node: Apply, context: Context) -> Any:
     if not is_float(out) or not any(made_by(v, "add", "sub", *_TREE) for v in node.inputs):
         return None
     p = full(out)
-    if p.mixed:
+    if p.large:
         return None
     for f in p.above():
         if made_by(f.v, "add", "sub") is None or dtype(f.v) != dtype(out):
@@ -367,7 +367,7 @@ def distribute_to_meet(node: Apply, context: Context) -> Any:
         outside = [g for g in p.factors if g is not f]
         tops = [g.v for g in outside if not g.below]
         terms = Sum(f.v, lambda n: True)
-        if terms.mixed or len(terms.terms) > 8 or not any(_term_meets(t.v, tops, context) for t in terms.terms):
+        if terms.large or len(terms.terms) > 8 or not any(_term_meets(t.v, tops, context) for t in terms.terms):
             continue
         c = p.coefficient()
         if c is None:

@@ -25,6 +25,7 @@ from tinygraph.graph.variable import Variable
 from tinygraph.tensor.elemwise import Elemwise
 
 if TYPE_CHECKING:
+    from tinygraph.passes.driver import Equilibrium
     from tinygraph.passes.shapes import ShapeAnalysis
 
 NUMERICS = ("exact", "rounding", "improves", "fast_math")
@@ -42,6 +43,7 @@ class Context:
         self.options = options
         self.fast_math = fast_math
         self._shapes: ShapeAnalysis | None = None
+        self._driver: Equilibrium | None = None
         #: results that rules compute once for a graph, under keys of their own
         self.memo: dict[Any, Any] = {}
 
@@ -53,6 +55,15 @@ class Context:
 
             self._shapes = ShapeAnalysis()
         return self._shapes
+
+    @property
+    def driver(self) -> Equilibrium:
+        """What applies rules to the graph; it remembers between stages what has come to rest."""
+        if self._driver is None:
+            from tinygraph.passes.driver import Equilibrium
+
+            self._driver = Equilibrium(self)
+        return self._driver
 
     def users(self, v: Variable) -> int:
         """How many uses ``v`` has in the graph, as an output of the graph included."""

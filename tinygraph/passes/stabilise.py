@@ -234,7 +234,7 @@ def x_over_norm(node: Apply, context: Context) -> Any:
     from tinygraph.passes.products import full
 
     p = full(out)
-    if p.mixed:
+    if p.large:
         return None
     for f in p.beneath():
         source = _norm_of(f.v, ndim(out))

@@ -23,7 +23,7 @@ from tinygraph.passes.facts import (
 from tinygraph.passes.fit import fitted
 from tinygraph.passes.rewrite import Context, rule
 from tinygraph.tensor.broadcast import is_zero
-from tinygraph.tensor.maths import add, mul, neg, sub
+from tinygraph.tensor.maths import add, cast_to, mul, neg, sub
 
 _TREE = ("add", "sub", "neg")
 _TERMS = 24
@@ -43,7 +43,7 @@ class Sum:
         self.root = root
         self.terms: list[Term] = []
         self.constants: list[Any] = []
-        self.mixed = False
+        self.large = False
         stack = [Term(root, False)]
         while stack:
             t = stack.pop()
@@ -52,7 +52,6 @@ class Sum:
             if value is not None:
                 self.constants.append(-value if t.negative else value)
             elif node is None or dtype(t.v) != dtype(root) or not (t.v is root or expand(node)):
-                self.mixed |= dtype(t.v) != dtype(root)
                 self.terms.append(t)
             elif node.op.scalar_op.name == "neg":
                 stack.append(Term(node.inputs[0], not t.negative))
@@ -61,7 +60,7 @@ class Sum:
                 stack.append(Term(b, t.negative != (node.op.scalar_op.name == "sub")))
                 stack.append(Term(a, t.negative))
             if len(stack) + len(self.terms) > _TERMS:
-                self.mixed = True
+                self.large = True
                 return
 
     @property
@@ -85,7 +84,8 @@ class Sum:
 
     def rebuild(self, terms: list[Term], c: Any) -> Any:
         """``c + terms``, the first term without a sign in front."""
-        rest = sorted(terms, key=lambda t: t.negative)
+        kind = dtype(self.root)
+        rest = [Term(cast_to(t.v, kind), t.negative) for t in sorted(terms, key=lambda t: t.negative)]
         if c != 0 and (not rest or rest[0].negative):
             out: Any = const(c, self.root)
             c = 0
@@ -180,7 +180,7 @@ def sum_constants(node: Apply, context: Context) -> Any:
     if dtype(out) == "bool" or not _constant_below(node):
         return None
     s = Sum(out, lambda n: context.once(n.outputs[0]))
-    if s.mixed or len(s.constants) < 2 or not s.safe():
+    if s.large or len(s.constants) < 2 or not s.safe():
         return None
     return fitted(s.rebuild(s.terms, s.constant), out, context, spread=True)
 
@@ -249,7 +249,7 @@ def integer_terms_cancel(node: Apply, context: Context) -> Any:
         if partner is not None and t in left:
             left.remove(t)
             left.remove(partner)
-    if s.mixed or len(left) == len(s.terms):
+    if s.large or len(left) == len(s.terms):
         return None
     return fitted(s.rebuild(left, s.constant), out, context, spread=True)
 
@@ -267,7 +267,7 @@ def float_terms_cancel(node: Apply, context: Context) -> Any:
                 left = list(s.terms)
                 left.remove(t)
                 left.remove(u)
-                return None if s.mixed else fitted(s.rebuild(left, s.constant), out, context, spread=True)
+                return None if s.large else fitted(s.rebuild(left, s.constant), out, context, spread=True)
     return None
 
 
