@@ -128,3 +128,28 @@ def test_subgraph_grad_needs_a_top():
         subgraph_grad([x], [])
     with pytest.raises(TypeMismatch, match="wrt and end must be lists"):
         subgraph_grad(x, [], cost=x)
+
+
+def test_jacobian_of_unknown_length_is_a_loop():
+    x, w = T.dvector("x"), T.dmatrix("w")
+    y = T.tanh(T.dot(x, w))
+    point, weight = RNG.rand(3), RNG.rand(3, 5)
+    by_x, by_w = jacobian(y, [x, w])
+    slope = 1 - np.tanh(point @ weight) ** 2
+    assert np.allclose(by_x.eval({x: point, w: weight}), (weight * slope).T)
+    expected = np.einsum("j,i,jk->jik", slope, point, np.eye(5))
+    assert np.allclose(by_w.eval({x: point, w: weight}), expected)
+
+
+def test_hessian_of_unknown_length():
+    x = T.dvector("x")
+    h = tg.function([x], hessian((x**3).sum() + x.prod(), x))
+    assert np.allclose(h([1, 2, 3]), np.diag([6, 12, 18]) + [[0, 3, 2], [3, 0, 1], [2, 1, 0]])
+    assert h([2.0]).tolist() == [[12]]
+
+
+def test_hessian_by_several_vectors():
+    x, y = T.dvectors("x", "y")
+    by_x, by_y = hessian((x**2).sum() + (y**3).sum(), [x, y])
+    assert by_x.eval({x: [1, 2]}).tolist() == [[2, 0], [0, 2]]
+    assert by_y.eval({y: [1, 2]}).tolist() == [[6, 0], [0, 12]]
