@@ -1,0 +1,148 @@
+"""Running sums: a state that every step adds something to, and nobody else reads, is a sum over all steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tinygraph.graph.op import Apply
+from tinygraph.graph.traversal import ancestors
+from tinygraph.graph.variable import Variable
+from tinygraph.passes.loops.lift import Lifted
+from tinygraph.scan.parts import StatePart
+from tinygraph.tensor.broadcast import SumTo, sum_to_op
+from tinygraph.tensor.dot import Dot, dot_op
+from tinygraph.tensor.elemwise import Elemwise
+from tinygraph.tensor.reduce import sum as sum_over
+from tinygraph.tensor.shape import DimShuffle, dimshuffle, reshape, shape_i
+
+if TYPE_CHECKING:
+    from tinygraph.passes.loops.outside import After
+
+
+def terms_of(s: StatePart) -> list[Variable] | None:
+    """What each step adds to ``s``; None if the state is no running sum."""
+    if s.taps != [1] or s.new.type.dtype[0] != "f":  # type: ignore[index]
+        return None
+    reading = s.readings[0]
+    terms: list[Variable] = []
+    stack, found = [s.new], False
+    while stack:
+        v = stack.pop()
+        if v is reading:
+            if found:
+                return None
+            found = True
+        elif _is_add(v) and reading in set(ancestors([v])):
+            if any(u.type.shape != v.type.shape for u in v.owner.inputs if reading in set(ancestors([u]))):  # type: ignore
+                return None
+            stack.extend(reversed(v.owner.inputs))  # type: ignore[union-attr]
+        else:
+            terms.append(v)
+    if not found or any(reading in set(ancestors([t])) for t in terms):
+        return None
+    return terms
+
+
+def is_running_sum(s: StatePart) -> bool:
+    return s.keep == 1 and terms_of(s) is not None
+
+
+def _is_add(v: Variable) -> bool:
+    return v.owner is not None and isinstance(v.owner.op, Elemwise) and v.owner.op.scalar_op.name == "add"
+
+
+class SumLifter:
+    """Sums over all steps of what a step adds."""
+
+    def __init__(self, plan: After):
+        self.plan = plan
+
+    def total(self, s: StatePart) -> Any:
+        """The state's value after the loop, as one row; None if some term must stay in the loop."""
+        terms = terms_of(s)
+        assert terms is not None
+        total: Any = s.init
+        for t in terms:
+            part = self.sum_of(t)
+            if part is None:
+                return None
+            want = s.new.type.ndim  # type: ignore[attr-defined]
+            part = dimshuffle(part, ["x"] * (1 + want - part.type.ndim) + list(range(part.type.ndim)))
+            total = total + part
+        return total
+
+    def sum_of(self, v: Variable) -> Any:
+        """The sum of a step's value over all steps, of its shape."""
+        node = v.owner
+        if node is not None and v not in self.plan.core:
+            found = self._by_op(node)
+            if found is not None:
+                return found
+        x = self.plan.value(v)
+        if x is None:
+            return None
+        if not x.moving:
+            from tinygraph.tensor.maths import cast_to
+
+            return x.outer * cast_to(self.plan.steps.n_steps, v.type.dtype)
+        return sum_over(x.outer, axis=0)
+
+    def _by_op(self, node: Apply) -> Any:
+        if _is_add(node.outputs[0]) and len({v.type.shape for v in node.inputs}) == 1:  # type: ignore[attr-defined]
+            parts = [self.sum_of(v) for v in node.inputs]
+            return None if any(p is None for p in parts) else parts[0] + parts[1]
+        if isinstance(node.op, SumTo):
+            sizes = self.plan.value(node.inputs[1])
+            x = self.plan.value(node.inputs[0])
+            if x is None or sizes is None or sizes.moving or not x.moving:
+                return None
+            return sum_to_op(x.outer, sizes.outer)
+        if isinstance(node.op, Dot):
+            return self._product(node)
+        if isinstance(node.op, Elemwise) and node.op.scalar_op.name == "mul" and len(node.inputs) == 2:
+            return self._outer_product(node)
+        if isinstance(node.op, DimShuffle):
+            inner = self.sum_of(node.inputs[0])
+            return None if inner is None else node.op(inner)
+        return None
+
+    def _product(self, node: Apply) -> Any:
+        """sum_t a[t] @ b[t] -> one product over (t, k) together."""
+        a, b = self.plan.value(node.inputs[0]), self.plan.value(node.inputs[1])
+        if a is None or b is None:
+            return None
+        if not (a.moving and b.moving):
+            left = self.sum_of(node.inputs[0]) if a.moving else a.outer
+            right = self.sum_of(node.inputs[1]) if b.moving else b.outer
+            return dot_op(left, right)
+        if any(v.type.ndim != 2 for v in node.inputs):  # type: ignore[attr-defined]
+            return None
+        return dot_op(_wide(a), _tall(b))
+
+    def _outer_product(self, node: Apply) -> Any:
+        """sum_t a[t][:, None] * b[t][None, :] -> a.T @ b."""
+        sides = {}
+        for v in node.inputs:
+            owner = v.owner
+            if owner is None or not isinstance(owner.op, DimShuffle) or owner.op.new_order not in ((0, "x"), ("x", 0)):
+                return None
+            sides[owner.op.new_order] = owner.inputs[0]
+        if len(sides) != 2:
+            return None
+        a, b = self.plan.value(sides[(0, "x")]), self.plan.value(sides[("x", 0)])
+        if a is None or b is None or not (a.moving and b.moving) or a.outer.type.dtype != b.outer.type.dtype:
+            return None
+        return dot_op(dimshuffle(a.outer, (1, 0)), b.outer)
+
+
+def _wide(a: Lifted) -> Any:
+    """(T, m, k) as the matrix (m, T * k)."""
+    x = a.outer
+    rows, columns = shape_i(x, 1), shape_i(x, 0) * shape_i(x, 2)
+    return reshape(dimshuffle(x, (1, 0, 2)), (rows, columns), ndim=2)
+
+
+def _tall(b: Lifted) -> Any:
+    """(T, k, n) as the matrix (T * k, n)."""
+    x = b.outer
+    return reshape(x, (shape_i(x, 0) * shape_i(x, 1), shape_i(x, 2)), ndim=2)
