@@ -238,10 +238,15 @@ def _sin_pi(x: Any) -> Any:
     return sign * _sin(r * math.pi)
 
 
+def _sine_below_0(x: Any) -> Any:
+    """sin(pi x) for the reflection of x <= 0; 1 elsewhere, where it is not used."""
+    return _where(x > 0.0, 1.0, _sin_pi(x))
+
+
 def lgamma(x: Any) -> Any:
     """Logarithm of the absolute value of the gamma function; infinite at 0, -1, -2 ..."""
     positive = _lgamma_positive(_where(x > 0.0, x, 1.0 - x))
-    reflected = _log(math.pi / _abs(_sin_pi(x))) - positive
+    reflected = _log(math.pi / _abs(_sine_below_0(x))) - positive
     found = _where(x > 0.0, positive, reflected)
     return _where(_abs(x) < float("inf"), found, _abs(x))
 
@@ -268,7 +273,7 @@ def _digamma_positive(x: Any) -> Any:
 def digamma(x: Any) -> Any:
     """Derivative of log gamma; nan at 0, -1, -2 ..."""
     positive = _digamma_positive(_where(x > 0.0, x, 1.0 - x))
-    sine = _sin_pi(x)
+    sine = _sine_below_0(x)
     cotangent = _where(_abs(sine) > 0.0, _sin_pi(x + 0.5) / sine, float("nan"))  # of pi x
     return _where(x > 0.0, positive, positive - math.pi * cotangent)
 
@@ -303,7 +308,7 @@ def polygamma(order: int, x: Any) -> Any:
         found = sign * _shifted(x, term, tail)
         return _where(x > 0.0, found, float("nan"))
     positive = _shifted(_where(x > 0.0, x, 1.0 - x), term, tail)
-    sine = _sin_pi(x)
+    sine = _sine_below_0(x)
     return _where(x > 0.0, positive, math.pi * math.pi / (sine * sine) - positive)
 
 
@@ -319,8 +324,9 @@ def gamma(x: Any) -> Any:
     root = _pow(large, large * 0.5 - 0.25)  # twice, as x^(x - 1/2) overflows before the gamma function does
     high = root * (_exp(-large) * math.sqrt(2 * math.pi) * _exp(_stirling_tail(large))) * root
     positive = _where(a < 13.0, low, _where(a > top, a * float("inf"), high))
-    sine = _sin_pi(x)
-    reflected = _where(_abs(x) > 0.0, _where(_abs(sine) > 0.0, math.pi / (sine * positive), float("nan")), 1.0 / x)
+    sine = _where(x < 0.5, _sin_pi(x), 1.0)
+    pole = _where(_abs(x) > 0.0, float("nan"), 1.0 / _where(x < 0.5, x, 1.0))
+    reflected = _where(_abs(sine) > 0.0, math.pi / (sine * positive), pole)
     return _where(x < 0.5, reflected, positive)
 
 

@@ -43,7 +43,7 @@ def sigmoid(x: Any, out: Any) -> Any:
 
 def softplus(x: Any, out: Any) -> Any:
     """log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|))."""
-    t = np.abs(x)
+    t = np.asarray(np.abs(x))
     np.negative(t, out=t)
     np.exp(t, out=t)
     np.log1p(t, out=t)
@@ -51,10 +51,38 @@ def softplus(x: Any, out: Any) -> Any:
     return out
 
 
+_BITS = {4: np.dtype("int32"), 8: np.dtype("int64")}
+
+
 def select(cond: Any, a: Any, b: Any, out: Any) -> Any:
-    """``a`` where ``cond``, else ``b``; ``out`` may be ``a`` or ``b``."""
+    """``a`` where ``cond``, else ``b``; ``out`` may be ``a`` or ``b``.
+
+    NumPy's masked copies take 5 to 10 ns an element; integer arithmetic on the bits of numbers runs in vector
+    registers and is exact, for infinities and nan too.
+    """
+    bits = _BITS.get(out.itemsize)
+    if bits is None or out.size < 64 or not isinstance(cond, np.ndarray):
+        return _select_by_copy(cond, a, b, out)
+    mask = cond.astype(bits)
+    target = out.view(bits)
+    if isinstance(b, (int, float)) and b == 0 and np.copysign(1.0, b) > 0:
+        np.multiply(mask, _as_bits(a, out.dtype, bits), out=target)
+        return out
+    np.negative(mask, out=mask)  # all bits where true
+    x, y = _as_bits(a, out.dtype, bits), _as_bits(b, out.dtype, bits)
+    changed = np.bitwise_xor(x, y)
+    np.bitwise_xor(y, np.bitwise_and(changed, mask), out=target)
+    return out
+
+
+def _as_bits(x: Any, dtype: Any, bits: Any) -> Any:
+    """The bits of an array or number as integers."""
+    return np.asarray(x, dtype).view(bits)
+
+
+def _select_by_copy(cond: Any, a: Any, b: Any, out: Any) -> Any:
     if out is a:
-        np.copyto(out, b, where=~cond)
+        np.copyto(out, b, where=~np.asarray(cond))
     elif out is b:
         np.copyto(out, a, where=cond)
     else:
