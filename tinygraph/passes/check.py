@@ -46,11 +46,17 @@ class Checker:
         self.checked += 1
         known = RULES.get(reason)
         improves = known is not None and known.numerics in ("improves", "fast_math")
-        why = difference(before, after, improves)
+        why = difference(before, after, improves, self._scale(old))
         if why is not None:
             raise RewriteError(_message(reason, old, new, why))
         if not _identical(before, after):
             self._forget_downstream(old)
+
+    def _scale(self, old: Variable) -> float:
+        """The largest magnitude among the operands: rounding is relative to them where they cancel."""
+        operands = old.owner.inputs if old.owner is not None else []
+        known = [self.values.get(v, getattr(v, "data", None)) for v in operands]
+        return max((_magnitude(np.asarray(x)) for x in known if isinstance(x, (np.ndarray, np.generic))), default=0.0)
 
     def _forget_downstream(self, old: Variable) -> None:
         """What was computed from the old value is stale where the new one is better."""
@@ -67,8 +73,17 @@ class Checker:
                         stack.append(out)
 
 
-def difference(before: Any, after: Any, improves: bool = False) -> str | None:
-    """How two values of one expression differ, or None. ``improves``: they may where the first is not finite."""
+def _magnitude(x: np.ndarray) -> float:
+    if x.dtype.kind != "f" or not x.size:
+        return 0.0
+    return float(np.max(np.abs(x[np.isfinite(x)]), initial=0.0))
+
+
+def difference(before: Any, after: Any, improves: bool = False, operands: float = 0.0) -> str | None:
+    """How two values of one expression differ, or None.
+
+    ``improves``: they may where the first is not finite. ``operands``: magnitude of what the value was computed from.
+    """
     if not isinstance(before, np.ndarray) and not np.isscalar(before):
         return None
     a, b = np.asarray(before), np.asarray(after)
@@ -80,7 +95,7 @@ def difference(before: Any, after: Any, improves: bool = False) -> str | None:
         wrong = a != b
     else:
         finite = np.isfinite(a)
-        scale = float(np.max(np.abs(a[finite]), initial=0.0))
+        scale = max(_magnitude(a), operands)
         bound = TOLERANCE[a.dtype.name] * np.maximum(np.abs(np.where(finite, a, 0)), max(scale, 1e-30) * 1e-3)
         with np.errstate(all="ignore"):
             close = np.abs(np.where(finite, b, 0) - np.where(finite, a, 0)) <= bound

@@ -9,15 +9,15 @@ from tinygraph.graph.variable import Constant
 from tinygraph.passes.rewrite import Context, graph_pass
 
 
-@graph_pass("merge", "merge")
+@graph_pass("merge")
 def merge(fgraph: FunctionGraph, context: Context) -> int:
-    """Equal nodes -> the first of them; equal constants -> the first of them. Exact; ops with effects are left."""
-    merge_constants(fgraph)
+    """Equal nodes -> the first of them. Exact; ops with effects are left."""
     return context.driver.run()
 
 
-def merge_constants(fgraph: FunctionGraph) -> None:
-    """Let every use of a constant use the first one that equals it."""
+@graph_pass("merge_constants")
+def merge_constants(fgraph: FunctionGraph, context: Context) -> None:
+    """Equal constants -> the first of them."""
     first: dict[Any, Constant] = {}
     for v in [v for v in fgraph.clients if isinstance(v, Constant)]:
         key = (type(v), v.type, v.signature())

@@ -273,7 +273,7 @@ def product_constants(node: Apply, context: Context) -> Any:
     p = Product(out, lambda n: all(context.once(o) for o in n.outputs))
     if p.large or not p.factors:
         return None
-    ones = any(value == 1 for value, below in p.constants) and not p.divides_early()
+    ones = any(abs(value) == 1 for value, below in p.constants) and not p.divides_early()
     negative = sum(value < 0 for value, _ in p.constants)
     top_sign = node.op.scalar_op.name == "neg"
     moved = p.signs - top_sign > 0 or (p.signs and p.constants) or (negative and len(p.factors) > 0 and top_sign)
@@ -290,7 +290,7 @@ def product_constants(node: Apply, context: Context) -> Any:
 
 def _with_coefficient(p: Product, c: Any) -> Any:
     above, beneath = [f.v for f in p.above()], [f.v for f in p.beneath()]
-    if c == -1:
+    if c == -1 and above and not p.divides_early():
         c, p.sign = -c, -p.sign
     if c < 0:  # a negative constant stays one constant
         tops = [const(c, p.root), *above]

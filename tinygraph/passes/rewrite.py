@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 NUMERICS = ("exact", "rounding", "improves", "fast_math")
 #: tags of rules that also run in mode "fast_compile"
-_FAST_COMPILE = {"merge", "canonicalise", "stabilise", "loops"}
+_FAST_COMPILE = {"merge", "merge_constants", "canonicalise", "stabilise", "loops"}
 
 Head = Any  # the name of a scalar op, an op class, or "*" for any node
 
@@ -119,14 +119,14 @@ PASSES: dict[str, GraphPass] = {}
 
 
 def _tags(tags: str | Iterable[str], name: str, numerics: str) -> frozenset[str]:
-    found = set(tags.split() if isinstance(tags, str) else tags)
+    found = {name, *(tags.split() if isinstance(tags, str) else tags)}
     if numerics == "fast_math":
         found.add("fast_math")
     else:
         found.add("fast_run")
         if found & _FAST_COMPILE:
             found.add("fast_compile")
-    return frozenset(found | {name})
+    return frozenset(found)
 
 
 def _registered(registry: dict[str, Any], entry: Any) -> None:
