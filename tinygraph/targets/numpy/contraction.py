@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygraph.program.expr import Access
 from tinygraph.program.instructions import Nest, c_strides
+from tinygraph.targets.numpy.scatter import can_interleave, print_interleaved
 from tinygraph.targets.numpy.views import merge_axes
 
 if TYPE_CHECKING:
@@ -89,6 +90,9 @@ def print_contraction(p: NestPrinter, nest: Nest) -> None:
         _einsum(p, nest)
         return
     packed = found.left.packed(nest.extents) and found.right.packed(nest.extents)
+    if can_interleave(p, nest, found):
+        print_interleaved(p, nest, found)
+        return
     if packed or p.tile is not None:
         _product(p, nest, found)
         return
@@ -183,8 +187,8 @@ def _reorder(nest: Nest, order: list[int]) -> Nest:
 
 def _product(p: NestPrinter, nest: Nest, found: Plan) -> None:
     """One matrix product (or a stack of them), operands copied where BLAS cannot read them."""
-    left = _operand(p, nest, found.left)
-    right = _operand(p, nest, found.right)
+    left = operand(p, nest, found.left)
+    right = operand(p, nest, found.right)
     if not found.columns and not found.loop:
         right = f"{right}[..., 0]" if found.rows else right
     direct = None if nest.accumulate else _out_matrix(p, nest, found)
@@ -249,7 +253,7 @@ def _prod(nest: Nest, axes: Sequence[int]) -> int:
     return int(np.prod([nest.extents[k] for k in axes], dtype=np.int64))
 
 
-def _operand(p: NestPrinter, nest: Nest, m: Matrix) -> str:
+def operand(p: NestPrinter, nest: Nest, m: Matrix) -> str:
     """The operand as an array of shape (loop..., rows, columns), copied if it must be."""
     order = m.loop + m.rows + m.columns
     extents = [nest.extents[k] for k in order]
@@ -276,7 +280,8 @@ def _copied(p: NestPrinter, nest: Nest, m: Matrix, order: list[int], extents: li
     """A tile of the operand copied into scratch as (loop..., rows, columns), the fastest axis kept innermost."""
     sizes = [p.shape(nest)[k] if m.access.strides[k] or nest.extents[k] == 1 else 1 for k in range(len(nest.extents))]
     rows, columns = m.rows, m.columns
-    fastest = min((k for k in order if nest.extents[k] > 1), key=lambda k: abs(m.access.strides[k]) or 1 << 60,
+    fastest = min((k for k in order if nest.extents[k] > 1),  # of equal strides the longer axis
+                  key=lambda k: (abs(m.access.strides[k]) or 1 << 60, -nest.extents[k]),
                   default=order[-1] if order else 0)  # fmt: skip
     swap = fastest in rows and columns
     layout = m.loop + (columns + rows if swap else rows + columns)

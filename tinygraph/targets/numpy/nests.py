@@ -15,9 +15,7 @@ from tinygraph.targets.numpy.code import Code, buffer_name
 from tinygraph.targets.numpy.contraction import print_contraction
 from tinygraph.targets.numpy.intrinsics import FUNCTIONS, REDUCERS, UFUNCS
 from tinygraph.targets.numpy.views import offset_text
-
-#: reductions over windows of at most this many points are unrolled
-_WINDOW = 25
+from tinygraph.targets.numpy.windows import is_window, print_place, print_window, spread_axes, unrolled
 
 
 class NestPrinter:
@@ -93,6 +91,11 @@ class NestPrinter:
         return self.view(Access(out.buffer, out.offset, out.strides[:n], out.params), nest.extents[:n])
 
     def _map(self, nest: Nest) -> None:
+        axes = spread_axes(nest)
+        if axes:
+            for point in unrolled(self, nest, axes):
+                self._map(point)
+            return
         self.evaluate(nest.expr, nest, dest=self.out_view(nest), dest_buffer=nest.out)
 
     def _identity(self, nest: Nest) -> None:
@@ -103,6 +106,11 @@ class NestPrinter:
 
     def _accumulate(self, nest: Nest) -> None:
         """``out = out combine value`` at each point; points that share an element take turns."""
+        axes = spread_axes(nest)
+        if axes:
+            for point in unrolled(self, nest, axes):
+                self._accumulate(point)
+            return
         value = self.evaluate(nest.expr, nest)
         if self.effective_shape(nest.expr, nest) != self.shape(nest):
             value = f"broadcast_to({value}, {self._tile_shape(nest)})"
@@ -149,6 +157,9 @@ class NestPrinter:
         return buffer_name(access.buffer)
 
     def _arg(self, nest: Nest) -> None:
+        if is_window(nest):
+            print_place(self, nest, self.out_view(nest))
+            return
         value = self.evaluate(nest.expr, nest)
         n = nest.kinds.count("p")
         full = self.effective_shape(nest.expr, nest)
@@ -157,7 +168,11 @@ class NestPrinter:
         if len(nest.extents) - n > 1:
             lead = ", ".join([f"{e}" for e in self._tile_shape(nest, as_list=True)[:n]])
             value = f"{value}.reshape({lead + ', ' if lead else ''}-1)"
-        self.code.body.add(f"{nest.combine}({value}, axis=-1, out={self.out_view(nest)})")
+        out = self.out_view(nest)
+        if nest.dtype == "int64":
+            self.code.body.add(f"{nest.combine}({value}, axis=-1, out={out})")
+        else:
+            self.code.body.add(f"copyto({out}, {nest.combine}({value}, axis=-1), 'unsafe')")
 
     def _tile_shape(self, nest: Nest, as_list: bool = False) -> Any:
         sizes = [str(e) for e in nest.extents]
@@ -170,8 +185,8 @@ class NestPrinter:
         axes = tuple(range(n, len(nest.extents)))
         out = self.out_view(nest)
         ufunc = REDUCERS[nest.combine]  # type: ignore[index]
-        if self._is_window(nest):
-            self._window(nest, out, UFUNCS[nest.combine])  # type: ignore[index]
+        if is_window(nest):
+            print_window(self, nest, out, UFUNCS[nest.combine])  # type: ignore[index]
             return
         value = self.evaluate(nest.expr, nest)
         effective = self.effective_shape(nest.expr, nest)
@@ -185,31 +200,6 @@ class NestPrinter:
             self.code.body.add(f"{twin}({out}, {ufunc}.reduce({value}, axis={axis}), {out})")
         else:
             self.code.body.add(f"{ufunc}.reduce({value}, axis={axis}, out={out})")
-
-    def _is_window(self, nest: Nest) -> bool:
-        """A small window around each of many outputs, read straight from memory: pooling."""
-        points = int(np.prod([e for e, k in zip(nest.extents, nest.kinds, strict=True) if k == "r"]))
-        small = points <= _WINDOW and points * 4 <= nest.points
-        found = loads(nest.expr)
-        moving = any(s != 1 for s in found[0].attr.strides[nest.kinds.count("p") :]) if found else False
-        return small and nest.expr.op == "load" and found[0].attr.dynamic is None and moving and not nest.accumulate
-
-    def _window(self, nest: Nest, out: str, ufunc: str) -> None:
-        n = nest.kinds.count("p")
-        access = nest.expr.attr
-        offsets = [0]
-        for e, s in zip(nest.extents[n:], access.strides[n:], strict=True):
-            offsets = [o + i * s for o in offsets for i in range(e)]
-        pieces = [
-            self.view(Access(access.buffer, access.offset + o, access.strides[:n], access.params), nest.extents[:n])
-            for o in offsets
-        ]
-        if len(pieces) == 1:
-            self.code.body.add(f"copyto({out}, {pieces[0]})")
-            return
-        self.code.body.add(f"{ufunc}({pieces[0]}, {pieces[1]}, {out})")
-        for p in pieces[2:]:
-            self.code.body.add(f"{ufunc}({out}, {p}, {out})")
 
     def _scatter(self, nest: Nest) -> None:
         """Writes at addresses read from memory."""
@@ -255,10 +245,10 @@ class NestPrinter:
 
     def effective_shape(self, e: Expr, nest: Nest) -> tuple[int, ...]:
         """The nest's extents (a tile's) along axes that ``e`` varies with, 1 elsewhere."""
-        moves = self._moving(e, len(nest.extents))
+        moves = self.moving(e, len(nest.extents))
         return tuple(s if m else 1 for s, m in zip(self.shape(nest), moves, strict=True))
 
-    def _moving(self, e: Expr, n: int) -> tuple[bool, ...]:
+    def moving(self, e: Expr, n: int) -> tuple[bool, ...]:
         """Along which of ``n`` axes the value of ``e`` changes."""
         memo = self._moves
         if (id(e), n) in memo:
@@ -269,9 +259,11 @@ class NestPrinter:
             if x.op == "load":
                 own = [s != 0 for s in x.attr.strides]
                 if x.attr.dynamic is not None:
-                    own = [a or b for a, b in zip(own, self._moving(x.attr.dynamic, n), strict=True)]
+                    own = [a or b for a, b in zip(own, self.moving(x.attr.dynamic, n), strict=True)]
             elif x.op == "axis":
                 own = [k == x.attr for k in range(n)]
+            elif x.op == "named":
+                own = list(x.attr[1])
             elif x.op == "philox_run":
                 own = [s != 0 for s in x.attr.strides]
             elif x.args:
@@ -326,6 +318,8 @@ class _Evaluation:
             return x.attr
         if x.op == "axis":
             return self.p._axis_values(self.nest, x.attr)
+        if x.op == "named":  # computed before this nest
+            return x.attr[0]
         if x.op == "load":
             return self._load(x)
         shape = self.p.effective_shape(x, self.nest)
@@ -373,7 +367,7 @@ class _Evaluation:
         name, handle, dtype, shape = own
         if not handle:
             self.dest_free = True
-        elif handle == name:
+        else:
             self.code.give(handle, dtype, shape)
 
     def _call(self, x: Expr, args: list[str], out: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,20 +23,32 @@ def _executor(threads: int) -> ThreadPoolExecutor:
     return _pool
 
 
+#: ``shared`` is true on a thread while it works on its share: what it calls then finds no other thread free
+_here = threading.local()
+
+
+def _shared(work: Callable[..., None], first: int, last: int, scratch: Any) -> None:
+    _here.shared = True
+    try:
+        work(first, last, scratch)
+    finally:
+        _here.shared = False
+
+
 def parallel(work: Callable[..., None], n: int, rows: int, scratch: Sequence[Any]) -> None:
     """``work(first, last, scratch of the thread)`` over ``0 .. n``, one share for each entry of ``scratch``."""
     threads = len(scratch)
     tiles = -(-n // rows)
-    if threads == 1 or tiles < 2:
+    if threads == 1 or tiles < 2 or getattr(_here, "shared", False):
         work(0, n, scratch[0])
         return
     share = -(-tiles // threads) * rows
     executor = _executor(threads)
     futures = [
-        executor.submit(work, t * share, min((t + 1) * share, n), scratch[t]) for t in range(1, threads) if t * share < n
+        executor.submit(_shared, work, t * share, min((t + 1) * share, n), scratch[t]) for t in range(1, threads) if t * share < n
     ]
     try:
-        work(0, min(share, n), scratch[0])
+        _shared(work, 0, min(share, n), scratch[0])
     finally:
         for f in futures:
             f.exception()  # wait, whatever happened here
