@@ -14,8 +14,7 @@ ROWS = [name for name in SCALAR_OPS if name in {row.name for row in SCALAR_OPS.v
 FLOATS = ("float64", "float32")
 INTEGERS = ("int64", "int32", "int8", "uint8")
 #: rows that mean something on booleans
-BOOLEAN = {"and", "or", "xor", "invert", "eq", "ne", "lt", "le", "gt", "ge", "switch", "add", "mul", "maximum", "minimum",
-           "identity"}  # fmt: skip
+BOOLEAN = set("and or xor invert eq ne lt le gt ge switch add mul maximum minimum identity".split())
 #: operands that broadcast against each other
 SHAPES = {1: [(2, 3)], 2: [(2, 3), (1, 3)], 3: [(2, 1), (1, 3), (3,)]}
 
