@@ -7,6 +7,7 @@ from tinygraph.compile.io import In, Out
 from tinygraph.compile.mode import Mode
 from tinygraph import gradient
 from tinygraph.gradient import Lop, Rop, grad, hessian, jacobian, verify_grad
+from tinygraph.scan import foldl, foldr, map, reduce, scan, scan_checkpoints, until  # noqa: A004
 from tinygraph.tensor.shared import shared
 
 __all__ = [
@@ -16,12 +17,19 @@ __all__ = [
     "Out",
     "Rop",
     "config",
+    "foldl",
+    "foldr",
     "function",
     "grad",
     "gradient",
     "hessian",
     "jacobian",
+    "map",
+    "reduce",
+    "scan",
+    "scan_checkpoints",
     "shared",
     "tensor",
+    "until",
     "verify_grad",
 ]

@@ -36,6 +36,7 @@ def scan(
     allow_gc: bool | None = None,
     strict: bool = False,
     return_list: bool = False,
+    recompute: bool = False,
 ) -> tuple[Any, OrderedUpdates]:
     """Run ``fn`` step after step over the first dimension of ``sequences``; return ``(outputs, updates)``.
 
@@ -56,6 +57,7 @@ def scan(
     go_backwards : read sequences from their end
     strict : every variable from outside that ``fn`` uses must be listed
     return_list : return a list of outputs even if there is only one
+    recompute : the gradient computes each step again from the states before it, instead of keeping what it needs
     mode, profile, allow_gc : accepted; the loop is compiled as part of the function that uses it
 
     Returns
@@ -83,7 +85,7 @@ def scan(
     steps, turned = arguments.steps_of(n_steps, label)
     loop.set_length(steps, bool(go_backwards) != turned)
     loop.call(fn, strict)
-    outputs = loop.build(truncate_gradient)
+    outputs = loop.build(truncate_gradient, recompute)
     if not return_list:
         outputs = outputs[0] if len(outputs) == 1 else outputs or None  # type: ignore[assignment]
     return outputs, loop.updates
@@ -310,12 +312,12 @@ class _Builder:
 
     # -- the node -------------------------------------------------------------------------------------------------
 
-    def build(self, truncate: int) -> list[Variable]:
+    def build(self, truncate: int, recompute: bool = False) -> list[Variable]:
         """Make the node; the user's outputs in order."""
         states = tuple(State(s.taps, None, max(s.taps)) for s in self.states)
         spec = ScanSpec(
             len(self.seqs), states, (None,) * len(self.plain), len(self.nonseqs),
-            until=self.condition is not None, truncate=truncate, name=self.name,
+            until=self.condition is not None, truncate=truncate, recompute=recompute, name=self.name,
         )  # fmt: skip
         inner_inputs = [v for _, v in self.seqs] + [v for s in self.states for v in s.readings]
         inner = InnerGraph([*inner_inputs, *(v for _, v in self.nonseqs)], self._roots())

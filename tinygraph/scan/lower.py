@@ -73,14 +73,13 @@ def lower_scan(op: Scan, b: Builder, node: Apply, inputs: Sequence[Array]) -> Se
         _copy_rows(b, h, init, bound if spec.backwards else 0, s.depth)
     body, counter = b.inner()
     body.pinned |= {x.ref.buffer for x in (*outer.seqs, *outer.nonseqs, *(h.array for h in histories)) if x.value is None}
-    results, shapes = _lower_step(op, b, body, node, outer, histories, counter)
+    results = _lower_step(op, b, body, node, outer, histories, counter)
     _, _, stop = op.split_outputs(results)
-    outs = [_output(b, steps, keep, shapes[len(histories) + k], results[len(histories) + k].dtype, limit, spec.until)
-            for k, keep in enumerate(spec.outs)]  # fmt: skip
+    outs = _outputs(op, b, steps, results, limit)
     targets = [h.row(body, counter, 0 if spec.backwards else s.depth)
                for s, h in zip(spec.states, histories, strict=True)]  # fmt: skip
     targets += [o.row(body, counter, 0) for o in outs]
-    relocate(body, results[: len(targets)], targets)
+    _place(body, results, targets)
     taken = b.empty((), "int64") if spec.until else None
     until = None if stop is None else body.contiguous(stop).ref
     loop = Loop(steps, counter, body.instructions, body.body_params, until, None if taken is None else taken.ref,
@@ -114,12 +113,32 @@ def _history(b: Builder, state: Any, init: Array, steps: int, backwards: bool) -
     return Store(array, rows, ring)
 
 
-def _output(b: Builder, steps: int, keep: int | None, shape: tuple[int, ...], dtype: str, limit: Any, until: bool) -> Store:
-    ring = keep is not None and keep < steps
-    array = b.empty((keep if ring else steps, *shape), dtype)  # type: ignore[list-item]
-    if limit is not None and keep is None:
-        b.fill(array, 0)  # steps that are not taken leave zeros
-    return Store(array, steps, ring)
+def _outputs(op: Scan, b: Builder, steps: int, results: list[Array], limit: Array | None) -> list[Store]:
+    """Memory for the outputs; outputs that are one array inside (a value and a view of it) share it."""
+    found: list[Store] = []
+    shared: dict[Any, Store] = {}
+    for keep, x in zip(op.spec.outs, results[len(op.spec.states) :], strict=False):
+        key = None if x.value is not None else (keep, x.dtype, *_place_key(x.ref))
+        store = shared.get(key) if key is not None else None
+        if store is None:
+            ring = keep is not None and keep < steps
+            store = Store(b.empty((keep if ring else steps, *x.shape), x.dtype), steps, ring)  # type: ignore[list-item]
+            if limit is not None and keep is None:
+                b.fill(store.array, 0)  # steps that are not taken leave zeros
+            if key is not None:
+                shared[key] = store
+        found.append(store)
+    return found
+
+
+def _place_key(r: Ref) -> tuple:
+    return r.buffer, r.shape, r.strides, r.offset, r.params
+
+
+def _place(body: Builder, results: list[Array], targets: list[Ref]) -> None:
+    """Let each result be computed at its target, once where several have one target."""
+    pairs = {_place_key(target): (x, target) for x, target in zip(results, targets, strict=False)}
+    relocate(body, [x for x, _ in pairs.values()], [target for _, target in pairs.values()])
 
 
 def _copy_rows(b: Builder, store: Store, source: Array, first: Any, count: int) -> None:
@@ -151,8 +170,8 @@ def _kept(b: Builder, store: Store, keep: int | None, first: Any) -> Array:
 
 
 def _lower_step(op: Scan, b: Builder, body: Builder, node: Apply, outer: Outer, histories: list[Store],
-                counter: str) -> tuple:  # fmt: skip
-    """The step's instructions, into ``body``; the arrays of its results, and their shapes."""
+                counter: str) -> list[Array]:  # fmt: skip
+    """The step's instructions, into ``body``; the arrays of its results."""
     spec, roles = op.spec, op.inner_roles()
     leaves: dict[Any, Leaf] = {}
     for v, x in zip(roles.seqs, outer.seqs, strict=True):
@@ -167,10 +186,9 @@ def _lower_step(op: Scan, b: Builder, body: Builder, node: Apply, outer: Outer, 
         if known is None:
             leaves[v].host = b.hosts.get(given)
     results = GraphLowering(body, op.inner.nodes, op.inner.outputs, leaves).run()
-    shapes = [r.shape for r in results]
     for k, h in enumerate(histories):
-        op.check_state_shape(k, h.array.shape[1:], shapes[k])
-    return results, shapes
+        op.check_state_shape(k, h.array.shape[1:], results[k].shape)
+    return results
 
 
 def _row_leaf(body: Builder, x: Array, counter: str) -> Leaf:

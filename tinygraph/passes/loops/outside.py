@@ -13,6 +13,7 @@ from tinygraph.graph.fgraph import FunctionGraph
 from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.traversal import ancestors, clone, toposort
 from tinygraph.graph.variable import Constant, Variable
+from tinygraph.passes.loops.associate import regroup_sums
 from tinygraph.passes.loops.common import cut, loops, replace_loop
 from tinygraph.passes.loops.lift import Lifted, Steps, fixed, lift
 from tinygraph.passes.loops.sums import SumLifter, is_running_sum
@@ -31,6 +32,7 @@ def before(fgraph: FunctionGraph, context: Context) -> None:
 
 def pull_before(parts: Parts) -> bool:
     """Move what depends on sequences and invariants only to before the loop; whether anything was moved."""
+    regroup_sums(parts)
     env: dict[Variable, Lifted] = {g.inner: Lifted(g.outer, False) for g in parts.nonseqs}
     steps = Steps(parts.n_steps)
     if parts.limit is None:  # else rows of steps that are not taken hold nothing

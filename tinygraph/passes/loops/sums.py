@@ -9,11 +9,11 @@ from tinygraph.graph.traversal import ancestors
 from tinygraph.graph.variable import Variable
 from tinygraph.passes.loops.lift import Lifted
 from tinygraph.scan.parts import StatePart
-from tinygraph.tensor.broadcast import SumTo, sum_to_op
+from tinygraph.tensor.broadcast import SumTo, alloc_op, is_zero, sum_to_op
 from tinygraph.tensor.dot import Dot, dot_op
 from tinygraph.tensor.elemwise import Elemwise
 from tinygraph.tensor.reduce import sum as sum_over
-from tinygraph.tensor.shape import DimShuffle, dimshuffle, reshape, shape_i
+from tinygraph.tensor.shape import DimShuffle, dimshuffle, reshape, shape_i, shape_tuple
 
 if TYPE_CHECKING:
     from tinygraph.passes.loops.outside import After
@@ -33,8 +33,6 @@ def terms_of(s: StatePart) -> list[Variable] | None:
                 return None
             found = True
         elif _is_add(v) and reading in set(ancestors([v])):
-            if any(u.type.shape != v.type.shape for u in v.owner.inputs if reading in set(ancestors([u]))):  # type: ignore
-                return None
             stack.extend(reversed(v.owner.inputs))  # type: ignore[union-attr]
         else:
             terms.append(v)
@@ -61,15 +59,15 @@ class SumLifter:
         """The state's value after the loop, as one row; None if some term must stay in the loop."""
         terms = terms_of(s)
         assert terms is not None
-        total: Any = s.init
+        total: Any = None
         for t in terms:
             part = self.sum_of(t)
             if part is None:
                 return None
-            want = s.new.type.ndim  # type: ignore[attr-defined]
-            part = dimshuffle(part, ["x"] * (1 + want - part.type.ndim) + list(range(part.type.ndim)))
-            total = total + part
-        return total
+            total = part if total is None else total + part
+        want = s.new.type.ndim + 1  # type: ignore[attr-defined]
+        total = dimshuffle(total, ["x"] * (want - total.type.ndim) + list(range(total.type.ndim)))
+        return alloc_op(total, *shape_tuple(s.init)) if is_zero(s.init) else s.init + total
 
     def sum_of(self, v: Variable) -> Any:
         """The sum of a step's value over all steps, of its shape."""
@@ -88,7 +86,7 @@ class SumLifter:
         return sum_over(x.outer, axis=0)
 
     def _by_op(self, node: Apply) -> Any:
-        if _is_add(node.outputs[0]) and len({v.type.shape for v in node.inputs}) == 1:  # type: ignore[attr-defined]
+        if _is_add(node.outputs[0]) and len({v.type.ndim for v in node.inputs}) == 1:  # type: ignore[attr-defined]
             parts = [self.sum_of(v) for v in node.inputs]
             return None if any(p is None for p in parts) else parts[0] + parts[1]
         if isinstance(node.op, SumTo):
