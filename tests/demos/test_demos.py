@@ -13,6 +13,7 @@ import tinygraph
 import tinygraph.tensor as T
 from tinygraph import checkpoint, cli
 from tinygraph.datasets import digits, mnist, write_idx
+from tinygraph.demos.harness import pictures
 from tinygraph.demos.lenet import LeNet
 from tinygraph.demos.logistic import LogisticRegression
 from tinygraph.demos.mlp import dropout
@@ -25,7 +26,8 @@ NAMES = ("lenet", "mlp", "logistic")
 def data(tmp_path_factory):
     """A directory like MNIST's with 250 training, 50 validation and 75 test images of the digits."""
     root = tmp_path_factory.mktemp("mnist")
-    images, labels = digits.raw()
+    order = np.random.RandomState(0).permutation(1797)
+    images, labels = (array[order] for array in digits.raw())
     images = np.rint(digits.resize(images, (28, 28)) * (255 / 16)).astype(np.uint8)
     for (image_name, label_name), part in zip(
         (mnist.FILES[:2], mnist.FILES[2:]), (slice(0, 300), slice(300, 375)), strict=True
@@ -35,9 +37,13 @@ def data(tmp_path_factory):
     return root
 
 
+DRAW_ALL = pictures.draw_all
+
+
 @pytest.fixture
-def demo(data, tmp_path, capsys):
-    """Run a demo in ``tmp_path/out``; returns its status, lines of output, and lines of errors."""
+def demo(data, tmp_path, capsys, monkeypatch):
+    """Run a demo in ``tmp_path/out``, without pictures; returns its status, lines of output, and lines of errors."""
+    monkeypatch.setattr(pictures, "draw_all", lambda *args: None)
 
     def run(name, *arguments, out="out"):
         argv = [
@@ -85,6 +91,15 @@ def test_a_run(demo, tmp_path, name):
     arrays, _ = checkpoint.load(tmp_path / "out" / f"{name}.safetensors")
     assert {key: array.shape for key, array in arrays.items()} == SHAPES[name]
     assert all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_pictures(demo, tmp_path, monkeypatch, name):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(pictures, "draw_all", DRAW_ALL)
+    demo(name, "--epochs", "1")
+    for picture in ("curve", "filters", "misclassified", "confusion"):
+        assert (tmp_path / "out" / f"{picture}.png").read_bytes().startswith(b"\x89PNG"), picture
 
 
 @pytest.mark.parametrize("name", NAMES)
