@@ -46,8 +46,14 @@ def imports_when_loaded(tree):
             todo.extend(child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt))
 
 
+# Parts of lowering that stand beside their op, and are imported when a graph is lowered.
+LOWERING = {("scan", "lower"), ("scan", "relocate")}
+
+
 def level(parts):
     """The rank of a module of ours; what has none (demos, compat ...) stands on top."""
+    if tuple(part.removesuffix(".py") for part in parts[:2]) in LOWERING:
+        return RANK["lower"]
     return RANK.get(parts[0].removesuffix(".py"), len(LEVELS))
 
 
