@@ -328,7 +328,10 @@ def _number(value: Any) -> Any:
         return None if value is None else int(value)
     if isinstance(value, Constant) and value.type.ndim == 0:  # type: ignore[attr-defined]
         return int(value.data) if value.type.dtype[0] in "iu" else _reject(value)  # type: ignore[index]
-    v = as_tensor_variable(value)
+    try:
+        v = as_tensor_variable(value)
+    except TypeMismatch:
+        return _reject(value)
     return v if v.type.dtype[0] in "iub" and v.type.ndim == 0 else _reject(value)
 
 
