@@ -164,7 +164,7 @@ class GraphLowering:
         return int(value)
 
     def _fold(self, node: Apply) -> bool:
-        if not node.op.pure or node.op.data_dependent_shape or not node.inputs:
+        if not node.op.do_constant_folding(None, node) or node.op.data_dependent_shape or not node.inputs:
             return False
         sizes = [o.type.shape if isinstance(o.type, TensorType) else (None,) for o in node.outputs]
         if any(isinstance(o.type, TensorType) is False for o in node.outputs) or len(sizes[0]) > 2:

@@ -58,7 +58,9 @@ class _Backward:
         self.inputs = node_inputs
         self.outer: Outer = op.outer(node_inputs)
         self.roles = op.inner_roles()
-        self.g_histories, self.g_outs, _ = op.split_outputs(grads)
+        histories, outs, _ = op.split_outputs(grads)
+        self.g_histories = [self._all_rows(g, s.keep, s.depth) for s, g in zip(self.spec.states, histories, strict=True)]
+        self.g_outs = [self._all_rows(g, keep, 0) for keep, g in zip(self.spec.outs, outs, strict=True)]
         self.new_states, self.new_outs, _ = op.split_outputs(op.inner.outputs)
         self.loop = _Loop()
 
@@ -78,6 +80,16 @@ class _Backward:
         self.loop.outs = [pulled[v] for v in rows]
         histories, outs = self._close(handed)
         return self._collect(dict(zip(rows, outs, strict=True)), histories, sums)
+
+    def _all_rows(self, g: Any, keep: int | None, depth: int) -> Any:
+        """A cotangent of the newest ``keep`` rows as one of all rows."""
+        if g is None or keep is None:
+            return g
+        rows = self.outer.n_steps + depth
+        if self.spec.backwards:
+            return pad_rows(g, constant(0, dtype="int64"), rows)
+        made = self.outer.n_steps if self.outer.limit is None else minimum(self.outer.n_steps, self.outer.limit)
+        return pad_rows(g, made + (depth - keep), rows)
 
     # -- the backward step ----------------------------------------------------------------------------------------
 

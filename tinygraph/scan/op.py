@@ -56,6 +56,8 @@ class Scan(Op):
         self.inner = inner
         assert len(inner.inputs) == spec.n_inner_inputs, (len(inner.inputs), spec)
         assert len(inner.outputs) == len(spec.states) + len(spec.outs) + spec.until
+        free = inner.free_leaves()
+        assert not free, f"{spec.label}: the step uses {free}, which it is not given"
         self._hash: int | None = None
 
     @property
@@ -221,6 +223,10 @@ class Scan(Op):
             n = init.shape[0]
             if isinstance(n, int) and n != s.depth:
                 raise ShapeMismatch(f"{label}: state {k} needs {s.depth} initial values, got {n} ({init.var})")
+
+    def do_constant_folding(self, fgraph: Any, node: Apply) -> bool:
+        """Loops run when the function does: how long they take is the user's affair."""
+        return False
 
     # -- meaning --------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from tinygraph.graph.variable import Constant, Variable
 from tinygraph.passes.loops.associate import regroup_sums
 from tinygraph.passes.loops.common import cut, loops, replace_loop
 from tinygraph.passes.loops.lift import Lifted, Steps, fixed, lift
-from tinygraph.passes.loops.sums import SumLifter, is_running_sum
+from tinygraph.passes.loops.sums import SumLifter, running_sums
 from tinygraph.passes.rewrite import Context, graph_pass
 from tinygraph.scan.parts import Given, OutPart, Parts, StatePart
 
@@ -142,7 +142,7 @@ def after(fgraph: FunctionGraph, context: Context) -> None:
 
 def pull_after(fgraph: FunctionGraph, parts: Parts) -> None:
     """Rebuild the loop without outputs and sums that can be made after it."""
-    sums = [s for s in parts.states if is_running_sum(s)]
+    sums = running_sums(parts)
     outs = [o for o in parts.outs if o.keep is None]
     while sums or outs:
         plan = After(parts, [*sums, *outs])

@@ -8,7 +8,7 @@ from tinygraph.graph.op import Apply
 from tinygraph.graph.traversal import ancestors
 from tinygraph.graph.variable import Variable
 from tinygraph.passes.loops.lift import Lifted
-from tinygraph.scan.parts import StatePart
+from tinygraph.scan.parts import Parts, StatePart
 from tinygraph.tensor.broadcast import SumTo, alloc_op, is_zero, sum_to_op
 from tinygraph.tensor.dot import Dot, dot_op
 from tinygraph.tensor.elemwise import Elemwise
@@ -41,8 +41,15 @@ def terms_of(s: StatePart) -> list[Variable] | None:
     return terms
 
 
-def is_running_sum(s: StatePart) -> bool:
-    return s.keep == 1 and terms_of(s) is not None
+def running_sums(parts: Parts) -> list[StatePart]:
+    """States that only add something up, of which nothing but the end is wanted."""
+    found = [s for s in parts.states if s.keep == 1 and terms_of(s) is not None]
+    return [s for s in found if not _read_elsewhere(parts, s)]
+
+
+def _read_elsewhere(parts: Parts, s: StatePart) -> bool:
+    others = [t.new for t in parts.states if t is not s] + [o.value for o in parts.outs]
+    return s.readings[0] in set(ancestors(others + ([parts.stop] if parts.stop is not None else [])))
 
 
 def _is_add(v: Variable) -> bool:

@@ -28,8 +28,13 @@ class ProgramPrinter:
         self.program = program
         self.tiles = tiles or {}
         self.code = Code()
+        self.marks: list[tuple[str, Instruction]] = []
+        for r in (*program.inputs, *program.shared):
+            if not r.contiguous:
+                steps = [(n - 1) * s for n, s in zip(r.shape, r.strides, strict=True)]
+                self.code.uneven[r.buffer] = (sum(min(s, 0) for s in steps), sum(map(abs, steps)) + 1)
         for r in (*program.inputs, *program.shared, *program.outputs, *program.updates):
-            if r.contiguous and r.buffer.kind != "temp":
+            if r.contiguous and r.buffer.kind != "temp" and r.buffer not in self.code.uneven:
                 self.code.whole_shapes.setdefault(r.buffer, r.shape)
 
     def source(self) -> str:
@@ -41,10 +46,10 @@ class ProgramPrinter:
     # -- instructions ---------------------------------------------------------------------------------------------
 
     def instruction(self, i: Instruction) -> None:
-        where = f"  # {i.label}" + (f"  {i.origin}" if i.origin is not None else "")
-        self.code.body.add(where.strip() if i.label else "# copy")
+        if not isinstance(i, Group):
+            self.mark(i)
         if isinstance(i, Nest):
-            self.group(Group([i], 1 if i.kinds.startswith("p") else 0))
+            self.group(Group([i], 1 if i.kinds.startswith("p") else 0), marked=False)
         elif isinstance(i, Group):
             self.group(i)
         elif isinstance(i, Routine):
@@ -60,17 +65,41 @@ class ProgramPrinter:
         else:
             raise NotImplementedError(type(i).__name__)
 
-    def group(self, g: Group) -> None:
+    def mark(self, i: Instruction) -> None:
+        """A comment above the lines of ``i``, by which errors find it again."""
+        where = f"# {i.label}" + (f"  {i.origin}" if i.origin is not None else "")
+        comment = where if i.label else "# copy"
+        self.code.body.add(comment)
+        self.marks.append((comment, i))
+
+    def instruction_by_line(self, text: str) -> list[Instruction | None]:
+        """For each line of the printed ``text`` the instruction that it is part of."""
+        found: list[Instruction | None] = []
+        marks = iter(self.marks)
+        comment, following = next(marks, ("", None))
+        current = None
+        for line in text.splitlines():
+            if following is not None and line.strip() == comment:
+                current = following
+                comment, following = next(marks, ("", None))
+            found.append(current)
+        return found
+
+    def group(self, g: Group, marked: bool = True) -> None:
         rows = self.tiles.get(g)
         if rows is None:
             printer = NestPrinter(self.code, None)
             for nest in g.nests:
+                if marked:
+                    self.mark(nest)
                 printer.print(nest)
         else:
             private = {n.out.buffer: n.out.strides[0] for n in g.nests if n.out.buffer in g.private}
             with self.code.tiles(g.nests[0].extents[0], rows, private):
                 printer = NestPrinter(self.code, rows, private)
                 for nest in g.nests:
+                    if marked:
+                        self.mark(nest)
                     printer.print(nest)
         self.code.end_group()
 
@@ -151,11 +180,14 @@ class HostCall:
             results = self.node.op.evaluate(self.node, inputs)
         except Exception as error:
             raise with_node(error, self.node, inputs) from error
-        for out, value, free in zip(self.node.outputs, results, self.dynamic, strict=True):
+        for k, (out, value, free) in enumerate(zip(self.node.outputs, results, self.dynamic, strict=True)):
             if value is None:
                 raise TypeError(f"{self.node.op}: perform left output {out.index} empty")
             if free and out.type.dtype is not None:
-                out.type.filter(np.asarray(value), strict=True)
+                value = results[k] = np.asarray(value)
+                out.type.filter(value, strict=True)
+                if value.base is not None or any(value is x for x in inputs):
+                    results[k] = value.copy()  # it may lie in memory that is used again, or in the caller's array
         return results
 
 
