@@ -64,7 +64,7 @@ def test_contents(built):
 @pytest.mark.slow
 def test_the_installed_wheel_trains_with_numpy_and_networkx_alone(built, tmp_path):
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    python = next((tmp_path / "venv").glob("*/python*"))
+    python = tmp_path / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     done = subprocess.run(
         [python, "-m", "pip", "install", "--quiet", built[0]], capture_output=True, text=True
     )
