@@ -85,9 +85,9 @@ def dot_of_integer_zeros(node: Apply, context: Context) -> Any:
     return fitted(const(0, out), out, context, spread=True)
 
 
-@rule("add", "sub", tags="specialise", numerics="rounding")
+@rule("add", "sub", tags="specialise", numerics="fast_math")
 def sum_of_dots(node: Apply, context: Context) -> Any:
-    """dot(x, y) + dot(x, z) -> dot(x, y + z), if both products are used once: one gemm instead of two."""
+    """dot(x, y) + dot(x, z) -> dot(x, y + z), both used once: one gemm instead of two; y + z may overflow."""
     a, b = (applied(v, Dot) for v in node.inputs)
     if a is None or b is None or a is b or not all(context.once(v) for v in node.inputs):
         return None
@@ -103,9 +103,9 @@ def sum_of_dots(node: Apply, context: Context) -> Any:
     return None
 
 
-@rule(Reduce, tags="specialise", numerics="rounding")
+@rule(Reduce, tags="specialise", numerics="fast_math")
 def sum_of_dot(node: Apply, context: Context) -> Any:
-    """sum(dot(x, y), axis=0) -> dot(sum(x, axis=0), y), and for axis 1: a gemv instead of a gemm."""
+    """sum(dot(x, y), axis=0) -> dot(sum(x, axis=0), y), and for axis 1: gemv instead of gemm; the sum may overflow."""
     inner = applied(node.inputs[0], Dot)
     if inner is None or node.op.combine != "add" or not context.once(node.inputs[0]) or not is_float(node.inputs[0]):
         return None

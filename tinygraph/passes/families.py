@@ -18,6 +18,6 @@ from tinygraph.passes import (
 )
 
 __all__ = [
-    "clean", "dots", "fold", "logic", "loops", "merge", "powers", "products", "scatters", "shape_rules", "spreads", "stabilise",
-    "subtensors", "sums",
+    "clean", "dots", "fold", "logic", "loops", "merge", "powers", "products", "scatters", "shape_rules", "spreads",
+    "stabilise", "subtensors", "sums",
 ]  # fmt: skip

@@ -194,5 +194,5 @@ def rewrite(
         return None if new is None or ndim(new) > ndim(out) else fitted(new, out, context)
 
     apply.__name__ = name
-    apply.__doc__ = f"{before!r} -> {result!r}{', ' + doc if doc else ''}" if result is not None else doc
+    apply.__doc__ = f"{before!r} -> {result!r}{', ' + doc.rstrip('.') if doc else ''}." if result is not None else doc
     return rule(before.name, tags=tags, numerics=numerics, name=name, register=register)(apply)

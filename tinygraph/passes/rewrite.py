@@ -5,7 +5,7 @@ A *rule* maps one node to its replacement, or to None where it does not apply. I
 and tags by a decorator, and chosen by ``Query``. Every rule says how its result may differ numerically:
 
 ``exact``      same value for every input (the sign of a zero aside)
-``rounding``   differs by rounding only
+``rounding``   differs by rounding only, unless an intermediate result overflows in one order and not in the other
 ``improves``   differs by rounding, and may be finite or more exact where the original was not
 ``fast_math``  may change what happens to nan, infinity or overflow: left out unless asked for by that tag
 """

@@ -82,6 +82,25 @@ def gather_of_set(node: Apply, context: Context) -> Any:
     return y if dtype(y) == dtype(node.outputs[0]) and context.shapes.same(y, node.outputs[0]) else None
 
 
+@rule(AdvancedSubtensor)
+def gather_everything(node: Apply, context: Context) -> Any:
+    """x[arange(n)] -> x, if n is proven to be the size of that dimension."""
+    from tinygraph.passes.facts import equals
+    from tinygraph.passes.shapes import same_sizes
+    from tinygraph.tensor.creation import ARange
+
+    x, *indices = node.inputs
+    positions = applied(indices[0], ARange)
+    if len(indices) != 1 or positions is None:
+        return None
+    start, stop, step = positions.inputs
+    (axis,), size = node.op.axes, context.shapes.value(stop)
+    if not equals(start, 0) or not equals(step, 1) or size is None:
+        return None
+    whole = same_sizes((size,), (context.shapes.of(x)[axis],)) and context.shapes.same(x, node.outputs[0])
+    return x if whole else None
+
+
 def _distinct(index: Variable) -> bool:
     """Whether an index array is known to name no position twice."""
     from tinygraph.tensor.creation import ARange

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from tinygraph.graph.op import Apply
 from tinygraph.graph.variable import Variable
-from tinygraph.passes.facts import applied, dtype, is_float, made_by, ndim, number
+from tinygraph.passes.facts import applied, dtype, is_float, is_positive, made_by, ndim, number
 from tinygraph.passes.fit import padded
 from tinygraph.passes.rewrite import Context, rule
 from tinygraph.passes.shapes import same_sizes
 from tinygraph.passes.softmaxes import constant_along
 from tinygraph.tensor.broadcast import Alloc, SumTo
 from tinygraph.tensor.elemwise import Elemwise
+from tinygraph.tensor.join import Join
 from tinygraph.tensor.maths import cast_to, mul, neg, true_div
-from tinygraph.tensor.reduce import Reduce
+from tinygraph.tensor.nnet.softmax import LogSoftmax, Softmax
+from tinygraph.tensor.reduce import ArgReduce, Reduce
 from tinygraph.tensor.shape import DimShuffle
 
 
@@ -102,24 +107,58 @@ def dimshuffle_elemwise(node: Apply, context: Context) -> Any:
 
 @rule(Reduce, numerics="rounding")
 def sum_of_multiple(node: Apply, context: Context) -> Any:
-    """sum(c * x) -> c * sum(x); sum(x / c) -> sum(x) / c; sum(-x) -> -sum(x), for c constant along the summed axes."""
+    """sum(c * x) -> c * sum(x); sum(x / n) -> sum(x) / n; sum(-x) -> -sum(x), for numbers c and integers n."""
+    (x,) = node.inputs
+    inner = made_by(x, "neg")
+    if inner is not None and node.op.combine == "add" and is_float(x) and dtype(x) == node.op.dtype and context.once(x):
+        return neg(node.op(inner.inputs[0]))
+    return _factor_out(node, context, _is_plain)
+
+
+@rule(Reduce, tags="stabilise", numerics="improves")
+def sum_of_positive_multiple(node: Apply, context: Context) -> Any:
+    """sum(x / c) -> sum(x) / c; sum(c * x) -> c * sum(x), for c an exp, a sum of exp, a sigmoid or softmax.
+
+    c must be the same along the summed axes. It is a positive number by mathematics; where it overflows the original
+    is nan. In the gradient of naive softmax it then meets the exponential outside the sum.
+    """
+    return _factor_out(node, context, _is_positive_number)
+
+
+def _factor_out(node: Apply, context: Context, allowed: Callable[[Variable], bool]) -> Any:
+    """The sum of a product as the product of the sum with an ``allowed`` factor that is constant along the axes."""
     (x,), out = node.inputs, node.outputs[0]
-    inner = made_by(x, "mul", "div", "neg")
+    inner = made_by(x, "mul", "div")
     if node.op.combine != "add" or inner is None or not is_float(x) or dtype(x) != dtype(out) or not context.once(x):
         return None
-    if inner.op.scalar_op.name == "neg":
-        return neg(node.op(inner.inputs[0]))
     divides = inner.op.scalar_op.name == "div"
     a, b = inner.inputs
     for y, c in ((a, b),) if divides else ((a, b), (b, a)):
-        if dtype(y) != dtype(x) or not context.shapes.same(y, x):
+        if ndim(y) != ndim(x) or not allowed(c):
             continue
         factor = along_kept(c, ndim(x), node.op.axes)
-        if factor is None:
-            continue
-        total = node.op(y)
+        if factor is None or (applied(c, Alloc) and not context.shapes.same(y, x)):
+            continue  # where c is of size 1 along the summed axes, y has their full size
+        total = node.op(cast_to(y, dtype(x)))
         return true_div(total, factor) if divides else mul(factor, total)
     return None
+
+
+def _is_plain(c: Variable) -> bool:
+    """A finite number other than 0, or an integer."""
+    value = number(c)
+    if value is not None:
+        return bool(np.isfinite(value)) and value != 0
+    while applied(c, DimShuffle) or made_by(c, "cast"):
+        c = c.owner.inputs[0]  # type: ignore[union-attr]
+    return not is_float(c)
+
+
+def _is_positive_number(c: Variable) -> bool:
+    while applied(c, DimShuffle):
+        c = c.owner.inputs[0]  # type: ignore[union-attr]
+    total = applied(c, Reduce)
+    return is_positive(c) or (total is not None and total.op.combine == "add" and is_positive(total.inputs[0]))
 
 
 def along_kept(c: Variable, n: int, axes: tuple[int, ...]) -> Any:
@@ -185,6 +224,29 @@ def reduce_reduce(node: Apply, context: Context) -> Any:
     kept = [d for d in range(ndim(x)) if d not in inner.op.axes]
     axes = tuple(sorted({*inner.op.axes, *(kept[a] for a in node.op.axes)}))
     return Reduce(node.op.combine, axes, node.op.dtype)(x)
+
+
+@rule(Reduce, numerics="rounding")
+def sum_of_join(node: Apply, context: Context) -> Any:
+    """sum(join(0, x, y), axis=0) -> sum(x, axis=0) + sum(y, axis=0), if the joined tensor is used once."""
+    joined = node.inputs[0]
+    inner = applied(joined, Join)
+    if inner is None or node.op.combine != "add" or inner.op.axis not in node.op.axes or not context.once(joined):
+        return None
+    if len(inner.inputs) > 4 or any(dtype(v) != dtype(joined) for v in inner.inputs):
+        return None
+    total: Any = None
+    for v in inner.inputs:
+        part = node.op(v)
+        total = part if total is None else total + part
+    return total
+
+
+@rule(ArgReduce, numerics="fast_math")
+def argmax_of_softmax(node: Apply) -> Any:
+    """argmax(softmax(x)) -> argmax(x), along the axis: differs for nan and for ties made by rounding."""
+    inner = applied(node.inputs[0], Softmax, LogSoftmax)
+    return node.op(inner.inputs[0]) if inner is not None and node.op.axes == (inner.op.axis,) else None
 
 
 @rule(SumTo)

@@ -225,6 +225,31 @@ def x_log_x(node: Apply, context: Context) -> Any:
     return None
 
 
+@rule("add", tags="stabilise", numerics="improves")
+def x_log_x_gradient(node: Apply, context: Context) -> Any:
+    """log(x) + x / x -> log(x) + 1, and multiples: at 0 and infinity log(x) decides, where x / x is nan."""
+    out = node.outputs[0]
+    if not is_float(out):
+        return None
+    from tinygraph.passes.products import full
+
+    for a, b in (node.inputs, node.inputs[::-1]):
+        if made_by(b, "div", "mul") is None or dtype(a) != dtype(out) or dtype(b) != dtype(out):
+            continue
+        logs = [made_by(f.v, "log") for f in full(a).above()]
+        p = full(b)
+        tops = [f.v for f in p.above()]
+        for f in p.beneath():
+            seen = any(n is not None and same_value(n.inputs[0], f.v) for n in logs)
+            c = p.coefficient()
+            if not seen or c is None or not any(v is f.v for v in tops):
+                continue
+            tops.remove(f.v)
+            rest = p.rebuild(c, tops, [g.v for g in p.beneath() if g is not f])
+            return fitted(a + rest, out, context)
+    return None
+
+
 @rule("mul", "div", tags="stabilise", numerics="improves")
 def x_over_norm(node: Apply, context: Context) -> Any:
     """x / sqrt(sum(x**2)) -> 0 where the norm is 0, which only x = 0 has; nan before. The gradient of a norm at 0."""

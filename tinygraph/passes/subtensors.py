@@ -280,6 +280,16 @@ def inc_everything(node: Apply, context: Context) -> Any:
 
 
 @rule(IncSubtensor)
+def set_reversed(node: Apply, context: Context) -> Any:
+    """set_subtensor(x[::-1], y) -> y[::-1], if y has the shape of x: the gradient of a flipped filter."""
+    x, y = node.inputs[:2]
+    back = Slice(None, None, -1)
+    if not node.op.set_instead_of_inc or any(e not in (back, FULL) for e in node.op.idx_list) or dtype(x) != dtype(y):
+        return None
+    return Subtensor(node.op.idx_list)(y) if context.shapes.same(x, y) else None
+
+
+@rule(IncSubtensor)
 def inc_zeros_to_set(node: Apply) -> Any:
     """inc_subtensor(zeros[i], y) -> set_subtensor(zeros[i], y): it need not read what it writes."""
     x, y = node.inputs[:2]
