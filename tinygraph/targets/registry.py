@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygraph.config import available_cpus
-from tinygraph.errors import InvalidValue
+from tinygraph.errors import InvalidValue, TargetUnavailable
 
 _TARGETS: dict[str, Callable[[], Any]] = {}
 
@@ -34,4 +34,20 @@ class NumpyTarget:
         return NumpyExecutable(program, getattr(options, "threads", 0) or available_cpus())
 
 
+class LlvmTarget:
+    """Programs as native code through LLVM; needs the extra ``jit`` (llvmlite)."""
+
+    name = "llvm"
+
+    def compile(self, program: Any, options: Any = None) -> Any:
+        try:
+            import llvmlite  # noqa: F401
+        except ImportError as error:
+            raise TargetUnavailable("the llvm target needs llvmlite: pip install tinygraph[jit]") from error
+        from tinygraph.targets.llvm.executable import LlvmExecutable
+
+        return LlvmExecutable(program, getattr(options, "threads", 0) or available_cpus())
+
+
 register_target("numpy", NumpyTarget)
+register_target("llvm", LlvmTarget)

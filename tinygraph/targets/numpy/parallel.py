@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -33,6 +34,18 @@ def _shared(work: Callable[..., None], first: int, last: int, scratch: Any) -> N
         work(first, last, scratch)
     finally:
         _here.shared = False
+
+
+#: set in a thread that runs a tile: what it calls does not wait for other threads again
+_inside = threading.local()
+
+
+def _tile(work: Callable[..., None], first: int, last: int, scratch: Any) -> None:
+    _inside.tile = True
+    try:
+        work(first, last, scratch)
+    finally:
+        _inside.tile = False
 
 
 def parallel(work: Callable[..., None], n: int, rows: int, scratch: Sequence[Any]) -> None:

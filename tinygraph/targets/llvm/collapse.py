@@ -1,0 +1,81 @@
+"""Fewer, longer loops: neighbouring axes that memory runs through as one become one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinygraph.program.expr import Access, Expr, postorder
+from tinygraph.program.instructions import Group, Nest
+
+
+def collapsed(group: Group) -> Group:
+    """``group`` with shared axes merged where every nest allows it, and a lone nest's other axes too."""
+    nests, outer = list(group.nests), group.outer
+    limit = outer if len(nests) > 1 else max(len(n.extents) for n in nests)
+    d = 0
+    while d + 1 < limit:
+        if all(_can_merge(n, d) for n in nests):
+            inside = d + 1 < outer
+            nests = [_merge(n, d) for n in nests]
+            limit -= 1
+            outer -= inside
+        else:
+            d += 1
+    return Group(nests, outer, group.private, origin=group.origin, label=group.label)
+
+
+def _can_merge(n: Nest, d: int) -> bool:
+    if d + 1 >= len(n.extents) or n.kinds[d] != n.kinds[d + 1] or n.out.dynamic is not None:
+        return False
+    e = n.extents[d + 1]
+    for x in postorder(n.expr):
+        if x.op == "axis" and x.attr in (d, d + 1):
+            return False
+    for a in [*n.accesses(), n.out]:
+        if a.dynamic is not None and _uses_axis(a.dynamic, (d, d + 1)):
+            return False
+        if n.extents[d] == 1 or e == 1:
+            continue
+        if a.strides[d] != a.strides[d + 1] * e:
+            return False
+    return True
+
+
+def _uses_axis(e: Expr, axes: Sequence[int]) -> bool:
+    return any(x.op == "axis" and x.attr in axes for x in postorder(e))
+
+
+def _merge(n: Nest, d: int) -> Nest:
+    first, second = n.extents[d], n.extents[d + 1]
+
+    def strides(s: tuple[int, ...]) -> tuple[int, ...]:
+        kept = s[d + 1] if second != 1 else s[d]
+        if first == 1 and second == 1:
+            kept = 0
+        return (*s[:d], kept, *s[d + 2 :])
+
+    def access(a: Access) -> Access:
+        dynamic = None if a.dynamic is None else expression(a.dynamic)
+        return Access(a.buffer, a.offset, strides(a.strides), a.params, dynamic)
+
+    memo: dict[int, Expr] = {}
+
+    def expression(e: Expr) -> Expr:
+        for x in postorder(e):
+            if id(x) in memo:
+                continue
+            if x.op == "load":
+                memo[id(x)] = Expr("load", (), x.dtype, access(x.attr))
+            elif x.op == "axis":
+                k = x.attr
+                memo[id(x)] = Expr("axis", (), x.dtype, k if k < d else k - 1)
+            elif x.args:
+                memo[id(x)] = Expr(x.op, tuple(memo[id(a)] for a in x.args), x.dtype, x.attr)
+            else:
+                memo[id(x)] = x
+        return memo[id(e)]
+
+    extents = (*n.extents[:d], first * second, *n.extents[d + 2 :])
+    kinds = n.kinds[:d] + n.kinds[d + 1 :]
+    return Nest(extents, kinds, expression(n.expr), access(n.out), n.combine, n.accumulate, origin=n.origin,
+                label=n.label)  # fmt: skip

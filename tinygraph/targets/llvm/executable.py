@@ -1,0 +1,441 @@
+"""Running a program natively: kernels compiled by structure, memory laid out once, a machine that runs them in order."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinygraph.errors import IndexOutOfRange
+from tinygraph.lower.fuse import fuse
+from tinygraph.lower.plan import MemoryPlan, plan_memory
+from tinygraph.program.contraction import is_contraction
+from tinygraph.program.instructions import (
+    Branch,
+    Group,
+    Host,
+    Instruction,
+    Loop,
+    Nest,
+    Program,
+    Ref,
+    Routine,
+)
+from tinygraph.targets.blas_threads import single_threaded_blas
+from tinygraph.targets.llvm import machine as vm
+from tinygraph.targets.llvm.collapse import collapsed
+from tinygraph.targets.llvm.kernel import Kernel, KernelPrinter
+from tinygraph.targets.llvm.products import as_product, product_text
+from tinygraph.targets.llvm.setters import setter_text
+from tinygraph.targets.numpy.printer import HostCall
+from tinygraph.targets.numpy.views import strided
+
+#: scalar operations below which a kernel runs in the calling thread
+_SERIAL_BELOW = 20_000
+#: scalar operations that one share of a parallel kernel should have
+_SHARE = 10_000
+#: programs with more scalar operations than this watch for Ctrl-C
+_INTERRUPTIBLE_ABOVE = 3_000_000
+_DATA_OFFSET = 16  # of the data pointer in NumPy's array object
+
+_libraries: dict[str, Any] = {}
+
+
+def address(x: np.ndarray) -> int:
+    """Where an array's first element lies."""
+    return ctypes.c_void_p.from_address(id(x) + _DATA_OFFSET).value or 0
+
+
+def _check_address() -> None:
+    probe = np.arange(3)
+    if address(probe) != probe.ctypes.data:
+        global address_of
+        address_of = lambda x: x.ctypes.data  # noqa: E731
+
+
+address_of: Callable[[np.ndarray], int] = address
+_check_address()
+
+
+def load(text: str) -> Any:
+    """The library with ``kernel`` made from a module's text; each text once in a process."""
+    found = _libraries.get(text)
+    if found is None:
+        found = _libraries[text] = _engine().load(text, ["kernel"])
+    return found
+
+
+def _engine() -> Any:
+    from tinygraph.targets.llvm.blas import find_blas
+
+    engine = vm.engine()
+    blas = find_blas()
+    if blas is not None and not any(name.startswith("tinygraph_cblas") for name in engine.symbols):
+        engine.symbols.update(blas.symbols)
+    return engine
+
+
+def may_group(a: Nest, b: Nest) -> bool:
+    """Products that BLAS runs stay alone."""
+    return not (is_contraction(a) or is_contraction(b))
+
+
+class NativeStep:
+    """Instructions that the machine runs in one go, from ``first`` in the code."""
+
+    def __init__(self, first: int):
+        self.first = first
+
+
+class LlvmExecutable:
+    """A program compiled to machine code. Calls from several threads each take a workspace of their own."""
+
+    def __init__(self, program: Program, threads: int = 1):
+        fuse(program, may_group)
+        self.program = program
+        self.machine = vm.machine()
+        self.threads = threads
+        self.param_index = {name: i for i, name in enumerate(program.params)}
+        #: contexts to build in each workspace: (position in code of the context's address, table's numbers)
+        self.contexts: list[tuple[int, list[Any]]] = []
+        self.code: list[int] = []
+        self.origin_of: dict[int, Instruction] = {}
+        self.texts: list[tuple[str, str]] = []
+        self.scratch = 0
+        self.uses_blas = False
+        self.work = 0
+        self._keep: list[Any] = []
+        self.program.instructions = [self._prepared(i) for i in program.instructions]
+        self.plan: MemoryPlan = plan_memory(program)
+        self.table_index = {b: k for k, b in enumerate(program.buffers)}
+        self.steps = self._block(program.instructions)
+        self._pool: list[Workspace] = []
+
+    # -- compiling ------------------------------------------------------------------------------------------------
+
+    def _prepared(self, i: Instruction) -> Instruction:
+        """Groups with merged axes; done before memory is planned."""
+        if isinstance(i, Group):
+            return collapsed(i) if not (len(i.nests) == 1 and as_product(i.nests[0])) else i
+        if isinstance(i, Loop):
+            i.body = [self._prepared(x) for x in i.body]
+        elif isinstance(i, Branch):
+            i.then = [self._prepared(x) for x in i.then]
+            i.otherwise = [self._prepared(x) for x in i.otherwise]
+        return i
+
+    def _block(self, block: Sequence[Instruction]) -> list[Any]:
+        """Steps: stretches of native code, and instructions that need Python."""
+        steps: list[Any] = []
+        native: NativeStep | None = None
+        for i in block:
+            if _is_native(i):
+                if native is None:
+                    native = NativeStep(len(self.code))
+                    steps.append(native)
+                self._emit(i)
+                continue
+            if native is not None:
+                self._instruction(vm.STOP)
+                native = None
+            steps.append(self._python_step(i))
+        if native is not None:
+            self._instruction(vm.STOP)
+        return steps
+
+    def _python_step(self, i: Instruction) -> Any:
+        if isinstance(i, Loop):
+            self._param(i.counter)
+            for name in i.body_params:
+                self._param(name)
+            return (i, self._block(i.body), _python_setter(i))
+        if isinstance(i, Branch):
+            return (i, self._block(i.then), self._block(i.otherwise))
+        if isinstance(i, Host):
+            return (i, HostCall(i.node, [r.buffer.kind == "dynamic" for r in i.outputs]))
+        return (i, None)
+
+    def _instruction(self, *numbers: int) -> int:
+        at = len(self.code)
+        self.code += [*numbers, *[0] * (vm.WIDTH - len(numbers))]
+        return at
+
+    def _param(self, name: str) -> int:
+        return self.param_index.setdefault(name, len(self.param_index))
+
+    def _emit(self, i: Instruction) -> None:
+        if isinstance(i, Nest):
+            i = Group([i], 1 if i.kinds.startswith("p") else 0, origin=i.origin, label=i.label)
+        if isinstance(i, Group):
+            self._group(i)
+        elif isinstance(i, Loop):
+            self._loop(i)
+        else:
+            raise NotImplementedError(type(i).__name__)
+
+    def _group(self, g: Group) -> None:
+        if all(n.points == 0 and n.combine is None for n in g.nests):
+            return
+        product = as_product(g.nests[0]) if len(g.nests) == 1 else None
+        if product is not None and product.work > 0:
+            self.uses_blas = True
+            self.texts.append((g.label, product_text(product.dtype)))
+            grain = 0
+            if product.work > 1_000_000 and self.threads > 1:
+                grain = max(1, -(-product.rows // self.threads))
+            self._kernel(load(product_text(product.dtype)), product.slots, product.rows, grain, g)
+            self.work += product.work // 8
+            return
+        target = _engine().target
+        printed: Kernel = KernelPrinter(g, target.vector_bits, triple=target.triple, features=target.features).print()
+        self.texts.append((g.label, printed.text))
+        self.scratch = max(self.scratch, printed.scratch)
+        work = sum(n.points * n.expr.weight for n in g.nests)
+        self.work += work
+        grain = 0
+        if printed.parallel and work > _SERIAL_BELOW and self.threads > 1 and printed.extent > 1:
+            per_row = max(1, work // printed.extent)
+            grain = max(1, min(-(-printed.extent // self.threads), max(_SHARE // per_row, 1)))
+            if printed.extent // grain > 8 * self.threads:
+                grain = -(-printed.extent // (8 * self.threads))
+            grain = -(-grain // printed.lanes) * printed.lanes if printed.extent > 4 * printed.lanes * self.threads else grain
+        self._kernel(load(printed.text), printed.slots, printed.extent, grain, g)
+
+    def _kernel(self, library: Any, slots: list[Any], extent: int, grain: int, i: Instruction) -> None:
+        self._keep.append(library)
+        at = self._instruction(vm.KERNEL, library.address("kernel"), 0, extent, grain)
+        self.origin_of[at] = i
+        self.contexts.append((at + 2, slots))
+
+    def _loop(self, i: Loop) -> None:
+        counter = self._param(i.counter)
+        for name in i.body_params:
+            self._param(name)
+        left = self._param(f"{i.counter} left")
+        self._param(f"{i.counter} taken")
+        setter = 0
+        if i.body_params:
+            library = load(setter_text(i.body_params, self.param_index))
+            self._keep.append(library)
+            setter = library.address("kernel")
+        limit = self.table_index[i.limit.buffer] + 1 if i.limit is not None else 0
+        head = self._instruction(vm.LOOP, counter, i.steps, 0, setter, limit, int(i.backwards), left)
+        first = len(self.code)
+        for x in i.body:
+            self._emit(x)
+        until = self.table_index[i.until.buffer] + 1 if i.until is not None else 0
+        self._instruction(vm.END_LOOP, first, counter, until, setter, -1 if i.backwards else 1, left)
+        self.code[head + 3] = len(self.code)
+        if i.steps_taken is not None:
+            self._instruction(vm.COUNT, self.table_index[i.steps_taken.buffer], left + 1)
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    @property
+    def call(self) -> Callable[..., tuple]:
+        """``call(inputs, shareds, params, fresh) -> (outputs, updates)``, all of them fresh arrays."""
+        return self._call
+
+    def _call(self, inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
+        pool = self._pool
+        try:
+            w = pool.pop()
+        except IndexError:
+            w = Workspace(self)
+        try:
+            return w.run(inputs, shareds, params, fresh)
+        finally:
+            pool.append(w)
+
+    def source(self, kind: str = "ir") -> str:
+        """The kernels: ``"ir"`` as printed, ``"optimised"``, or ``"asm"``."""
+        parts = []
+        for label, text in self.texts:
+            if kind == "asm":
+                text = load(text).asm_text()
+            elif kind == "optimised":
+                text = load(text).ir_text(optimized=True)
+            parts.append(f"; {label}\n{text}")
+        return "\n".join(parts)
+
+    def free(self) -> None:
+        """Give the workspaces' memory back."""
+        self._pool.clear()
+
+
+def _is_native(i: Instruction) -> bool:
+    if isinstance(i, Loop):
+        refs = [r for r in (i.until, i.limit, i.steps_taken) if r is not None]
+        return all(_is_native(x) for x in i.body) and all(r.offset == 0 and not r.params for r in refs)
+    return isinstance(i, (Nest, Group))
+
+
+def _python_setter(i: Loop) -> Callable[[int], dict[str, int]]:
+    from tinygraph.lower.host import PythonPrinter
+
+    printer = PythonPrinter()
+    names = {name: printer.name(e) for name, e in i.body_params.items()}
+    body = "".join(f"    {line}\n" for line in printer.lines)
+    text = f"def set({i.counter}):\n{body}    return {{{', '.join(f'{k!r}: {v}' for k, v in names.items())}}}\n"
+    space: dict[str, Any] = {}
+    exec(text, space)
+    return space["set"]
+
+
+class Workspace:
+    """One call's memory: the arena, the table of buffers, the code with its contexts."""
+
+    def __init__(self, x: LlvmExecutable):
+        self.x = x
+        threads = x.threads
+        self.block = np.empty(x.plan.peak + threads * x.scratch + 128, dtype=np.uint8)
+        start = -address_of(self.block) % 64
+        base = address_of(self.block) + start
+        n = len(x.program.buffers)
+        self.table = np.zeros(n + 1, dtype=np.int64)
+        self.arrays: list[Any] = [None] * n
+        for buf, offset in x.plan.offsets.items():
+            k = x.table_index[buf]
+            self.table[k] = base + offset
+            self.arrays[k] = np.ndarray((buf.size,), buf.dtype, self.block, start + offset)
+        for buf in x.program.constants:
+            k = x.table_index[buf]
+            self.arrays[k] = buf.data.reshape(-1)
+            self.table[k] = address_of(self.arrays[k])
+        self.params = np.zeros(len(x.param_index) + 1, dtype=np.int64)
+        self.error = np.zeros(3, dtype=np.int64)
+        self.code = np.array(x.code or [vm.STOP, *[0] * 7], dtype=np.int64)
+        scratch = base + x.plan.peak
+        self.kept: list[np.ndarray] = []
+        for position, slots in x.contexts:
+            numbers = np.array([self._number(s) for s in slots] or [0], dtype=np.int64)
+            context = np.array(
+                [address_of(self.table), address_of(self.params), address_of(numbers), scratch, x.scratch,
+                 address_of(self.error)], dtype=np.int64,
+            )  # fmt: skip
+            self.kept += [numbers, context]
+            self.code[position] = address_of(context)
+        stop = x.machine.pool.interrupt_address
+        self.native = partial(x.machine.run, address_of(self.code))
+        self.rest = (address_of(self.params), address_of(self.table), address_of(self.error), stop)
+        self.guard: Any = x.machine.pool.interruptible() if x.work > _INTERRUPTIBLE_ABOVE else contextlib.nullcontext()
+        self.blas: Any = single_threaded_blas if x.uses_blas else contextlib.nullcontext()
+        self.plain = x.work <= _INTERRUPTIBLE_ABOVE and not x.uses_blas
+
+    def _number(self, s: Any) -> int:
+        if not isinstance(s, tuple):
+            return int(s)
+        kind, what = s
+        if kind == "buffer":
+            return self.x.table_index[what]
+        return self.x.param_index[what] if what is not None else len(self.x.param_index)  # the last stays 0
+
+    def run(self, inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
+        program, table, index = self.x.program, self.table, self.x.table_index
+        outputs: list[Any] = []
+        updates: list[Any] = []
+        given = [*zip(program.inputs, inputs, strict=True), *zip(program.shared, shareds, strict=True)]
+        for r in program.outputs:
+            if r.buffer.kind == "output":
+                array = np.empty(r.shape, r.dtype)
+                given.append((r, array))
+                outputs.append(array)
+            else:
+                outputs.append(None)
+        for k, r in enumerate(program.updates):
+            if r.buffer.kind == "update":
+                array = fresh(k, r.shape, r.dtype)
+                given.append((r, array))
+                updates.append(array)
+            else:
+                updates.append(None)
+        for r, array in given:
+            k = index[r.buffer]
+            self.arrays[k] = array
+            if type(array) is np.ndarray:
+                table[k] = address_of(array)
+        if params:
+            self.params[: len(params)] = params
+        if self.plain:
+            self._steps(self.x.steps)
+        else:
+            with self.blas, self.guard:
+                self._steps(self.x.steps)
+        for k, r in enumerate(program.outputs):
+            if outputs[k] is None:
+                outputs[k] = self.view(r)
+        for k, r in enumerate(program.updates):
+            if updates[k] is None:
+                updates[k] = self.view(r)
+        return outputs, updates
+
+    def _steps(self, steps: Sequence[Any]) -> None:
+        for step in steps:
+            if type(step) is NativeStep:
+                at = self.native(step.first, *self.rest)
+                if at >= 0:
+                    self._failed(at)
+            else:
+                self._python(step)
+
+    def _failed(self, at: int) -> None:
+        """The machine stopped at an instruction: a bad index, or Ctrl-C."""
+        if not self.error[0]:
+            raise KeyboardInterrupt
+        _, bad, size = (int(v) for v in self.error)
+        self.error[:] = 0
+        i = self.x.origin_of.get(at)
+        error = IndexOutOfRange(f"index {bad} is out of range for a dimension of size {size}")
+        if i is not None:
+            error.add_note(f"  in {i.label}")
+            if i.origin is not None:
+                error.add_note(f"  built at {i.origin.text()}")
+        raise error
+
+    # -- what needs Python ----------------------------------------------------------------------------------------
+
+    def view(self, r: Ref) -> Any:
+        """A Ref as a NumPy array."""
+        array = self.arrays[self.x.table_index[r.buffer]]
+        if r.buffer.kind == "dynamic" or r.dtype == "object":
+            return array
+        offset = r.offset + sum(k * int(self.params[self.x.param_index[name]]) for name, k in r.params)
+        if array.shape == r.shape and offset == 0 and r.contiguous and array.flags.c_contiguous:
+            return array
+        return strided(array, offset, r.shape, r.strides)
+
+    def _python(self, step: Any) -> None:
+        i = step[0]
+        if isinstance(i, Routine):
+            i.run(*[self.view(r) for r in i.inputs], *[self.view(r) for r in i.outputs], **i.attrs)
+        elif isinstance(i, Host):
+            for r, value in zip(i.outputs, step[1](*[self.view(r) for r in i.inputs]), strict=True):
+                if r.buffer.kind == "dynamic":
+                    self.arrays[self.x.table_index[r.buffer]] = value
+                else:
+                    np.copyto(self.view(r), value)
+        elif isinstance(i, Branch):
+            self._steps(step[1] if self.view(i.condition) else step[2])
+        elif isinstance(i, Loop):
+            self._python_loop(i, step[1], step[2])
+        else:
+            raise NotImplementedError(type(i).__name__)
+
+    def _python_loop(self, i: Loop, body: Sequence[Any], setter: Callable[[int], dict[str, int]]) -> None:
+        index, params = self.x.param_index, self.params
+        n = i.steps if i.limit is None else min(i.steps, int(self.view(i.limit)))
+        taken = 0
+        for t in range(n - 1, -1, -1) if i.backwards else range(n):
+            params[index[i.counter]] = t
+            for name, value in setter(t).items():
+                params[index[name]] = value
+            self._steps(body)
+            taken += 1
+            if i.until is not None and self.view(i.until):
+                break
+        if i.steps_taken is not None:
+            self.view(i.steps_taken)[...] = taken

@@ -1,0 +1,191 @@
+"""A small machine, itself native code, that runs a program's kernels one after the other.
+
+A program is a vector of 64-bit numbers, eight to an instruction:
+
+    1  kernel     function, context, iterations, grain (0: serial)
+    2  loop       counter (a parameter's index), steps, address behind the loop, function that sets parameters or 0,
+                  limit on the steps (buffer + 1 or 0), whether it counts down, steps left (a parameter's index; the
+                  next one holds the steps taken)
+    3  end loop   address of the loop's first instruction, counter, boolean that ends the loop (buffer + 1 or 0),
+                  function that sets parameters or 0, what to add to the counter, steps left
+    4  stop
+    5  count      buffer that receives the steps taken, parameter that holds them
+
+so a scan of any length runs without Python. A kernel's context is a vector of 64-bit numbers: the table of buffers,
+the parameters, the kernel's own table of sizes, scratch memory, its size for one thread, and the error record
+(0 or 1, the index that was out of range, the size it was out of).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any
+
+from tinygraph.targets.llvm.engine import Engine, Library
+from tinygraph.targets.llvm.threads import get_pool
+
+KERNEL, LOOP, END_LOOP, STOP, COUNT = 1, 2, 3, 4, 5
+WIDTH = 8
+
+_SOURCE = """
+declare i32 @tinygraph_parallel_for(ptr, ptr, i64, i64, i64, ptr)
+
+define i64 @tinygraph_run(ptr %code, i64 %first, ptr %params, ptr %table, ptr %error, ptr %stop) {
+entry:
+  br label %next
+next:
+  %pc = phi i64 [%first, %entry], [%following, %proceed], [%x3, %skip], [%x1, %again]
+  %following = add i64 %pc, 8
+  %at = getelementptr i64, ptr %code, i64 %pc
+  %a1 = getelementptr i64, ptr %at, i64 1
+  %a2 = getelementptr i64, ptr %at, i64 2
+  %a3 = getelementptr i64, ptr %at, i64 3
+  %a4 = getelementptr i64, ptr %at, i64 4
+  %a5 = getelementptr i64, ptr %at, i64 5
+  %a6 = getelementptr i64, ptr %at, i64 6
+  %a7 = getelementptr i64, ptr %at, i64 7
+  %op = load i64, ptr %at
+  %x1 = load i64, ptr %a1
+  %x2 = load i64, ptr %a2
+  %x3 = load i64, ptr %a3
+  %x4 = load i64, ptr %a4
+  %x5 = load i64, ptr %a5
+  %x6 = load i64, ptr %a6
+  %x7 = load i64, ptr %a7
+  switch i64 %op, label %stopped [ i64 1, label %kernel
+                                   i64 2, label %loop
+                                   i64 3, label %end
+                                   i64 5, label %count ]
+proceed:
+  br label %next
+
+kernel:
+  %f = inttoptr i64 %x1 to ptr
+  %c = inttoptr i64 %x2 to ptr
+  %serial = icmp eq i64 %x4, 0
+  br i1 %serial, label %alone, label %shared
+alone:
+  call void %f(ptr %c, i64 0, i64 %x3, i64 0)
+  br label %check
+shared:
+  %r = call i32 @tinygraph_parallel_for(ptr %f, ptr %c, i64 %x3, i64 %x4, i64 0, ptr %stop)
+  br label %check
+check:
+  %e = load i64, ptr %error
+  %flag = load volatile i32, ptr %stop
+  %flag64 = zext i32 %flag to i64
+  %any = or i64 %e, %flag64
+  %bad = icmp ne i64 %any, 0
+  br i1 %bad, label %failed, label %proceed
+failed:
+  ret i64 %pc
+
+loop:
+  %limited = icmp ne i64 %x5, 0
+  br i1 %limited, label %limit, label %start
+limit:
+  %limit_index = sub i64 %x5, 1
+  %limit_slot = getelementptr ptr, ptr %table, i64 %limit_index
+  %limit_at = load ptr, ptr %limit_slot
+  %most = load i64, ptr %limit_at
+  %fewer = icmp slt i64 %most, %x2
+  %bound = select i1 %fewer, i64 %most, i64 %x2
+  br label %start
+start:
+  %n = phi i64 [%x2, %loop], [%bound, %limit]
+  %left_at = getelementptr i64, ptr %params, i64 %x7
+  store i64 %n, ptr %left_at
+  %taken_at = getelementptr i64, ptr %left_at, i64 1
+  store i64 0, ptr %taken_at
+  %last = sub i64 %n, 1
+  %down = icmp ne i64 %x6, 0
+  %begin = select i1 %down, i64 %last, i64 0
+  %counter = getelementptr i64, ptr %params, i64 %x1
+  store i64 %begin, ptr %counter
+  %empty = icmp sle i64 %n, 0
+  br i1 %empty, label %skip, label %enter
+skip:
+  br label %next
+enter:
+  %set = icmp ne i64 %x4, 0
+  br i1 %set, label %enter_set, label %proceed
+enter_set:
+  %g = inttoptr i64 %x4 to ptr
+  call void %g(ptr %params)
+  br label %proceed
+
+end:
+  %left_at2 = getelementptr i64, ptr %params, i64 %x6
+  %taken_at2 = getelementptr i64, ptr %left_at2, i64 1
+  %left_old = load i64, ptr %left_at2
+  %left_new = sub i64 %left_old, 1
+  store i64 %left_new, ptr %left_at2
+  %taken_old = load i64, ptr %taken_at2
+  %taken_new = add i64 %taken_old, 1
+  store i64 %taken_new, ptr %taken_at2
+  %tested = icmp ne i64 %x3, 0
+  br i1 %tested, label %test, label %more
+test:
+  %until_index = sub i64 %x3, 1
+  %until_slot = getelementptr ptr, ptr %table, i64 %until_index
+  %until_at = load ptr, ptr %until_slot
+  %truth = load i8, ptr %until_at
+  %finished = icmp ne i8 %truth, 0
+  br i1 %finished, label %proceed, label %more
+more:
+  %repeat = icmp sgt i64 %left_new, 0
+  br i1 %repeat, label %advance, label %proceed
+advance:
+  %counter2 = getelementptr i64, ptr %params, i64 %x2
+  %old = load i64, ptr %counter2
+  %new = add i64 %old, %x5
+  store i64 %new, ptr %counter2
+  %set2 = icmp ne i64 %x4, 0
+  br i1 %set2, label %again_set, label %again
+again_set:
+  %h = inttoptr i64 %x4 to ptr
+  call void %h(ptr %params)
+  br label %again
+again:
+  br label %next
+
+count:
+  %count_slot = getelementptr ptr, ptr %table, i64 %x1
+  %count_at = load ptr, ptr %count_slot
+  %taken_from = getelementptr i64, ptr %params, i64 %x2
+  %taken = load i64, ptr %taken_from
+  store i64 %taken, ptr %count_at
+  br label %proceed
+stopped:
+  ret i64 -1
+}
+"""
+
+
+class Machine:
+    """The machine of this process, linked once."""
+
+    def __init__(self, engine: Engine):
+        self.pool = get_pool()
+        engine.symbols.update(self.pool.symbols)
+        self.library: Library = engine.load(_SOURCE, ["tinygraph_run"])
+        pointer = ctypes.c_void_p
+        self.run: Any = ctypes.CFUNCTYPE(ctypes.c_int64, pointer, ctypes.c_int64, pointer, pointer, pointer, pointer)(
+            self.library.address("tinygraph_run")
+        )
+
+
+@cache
+def machine() -> Machine:
+    return Machine(engine())
+
+
+@cache
+def engine() -> Engine:
+    """The engine for generated kernels, with the on-disk cache of object code."""
+    from tinygraph.config import config
+    from tinygraph.targets.llvm.cache import ObjectCache
+
+    directory = config.cache_path() / "llvm"
+    return Engine(cache=ObjectCache(directory, config.cache_size_mb << 20))
