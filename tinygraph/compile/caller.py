@@ -6,11 +6,14 @@ of shared variables in place: a call that raises has changed nothing.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygraph.graph.shared import Container
 from tinygraph.graph.tensortype import TensorType
 
 if TYPE_CHECKING:
@@ -19,44 +22,79 @@ if TYPE_CHECKING:
 
 def print_caller(f: CompiledFunction) -> tuple[str, Callable[[Any], Any]]:
     """Source and function ``call(arguments)`` for the compiled function ``f``; one argument for each input."""
-    lines: list[str] = []
     space: dict[str, Any] = {"ndarray": np.ndarray, "f": f, "check": f._check_one, "fresh": f._fresh,
-                             "programs": f._programs, "specialise": f._specialise, "sizes": f.sizes.key}  # fmt: skip
+                             "programs": f._programs, "specialise": f._specialise, "sizes": f.sizes.key,
+                             "explain": f._explain, "each": _each, "values": _get_value, "set_value": _set_value,
+                             "set_spare": _set_spare, "targets": f.targets}  # fmt: skip
     inputs = [f"x{i}" for i in range(len(f.declared))]
     shared = [f"s{k}" for k in range(len(f.containers))]
-    if inputs:
-        lines.append(f"{', '.join(inputs)}, = args")
-        lines.append("if not f.trust_input:")
-        for i, d in enumerate(f.declared):
-            t = d.variable.type
-            if isinstance(t, TensorType):
-                space[f"d{i}"] = t.numpy_dtype
-                test = f"type(x{i}) is not ndarray or x{i}.dtype is not d{i} or x{i}.ndim != {t.ndim}"
-                if any(s is not None for s in t.shape):
-                    space[f"t{i}"] = t
-                    test += f" or not t{i}.fits_shape(x{i}.shape)"
-                lines.append(f"    if {test}:")
-                lines.append(f"        x{i} = check({i}, x{i})")
-            else:
-                lines.append(f"    x{i} = check({i}, x{i})")
     for k, container in enumerate(f.containers):
         space[f"c{k}"] = container
-        lines.append(f"s{k} = c{k}.value")
+    lines = _check_lines(f, inputs, space)
+    run = [f"s{k} = c{k}.value" for k in range(len(f.containers))]
     args = _tuple(inputs + shared)
-    lines.append(f"key = {_key(f, inputs, shared)}" + (f" + sizes({args})" if f._has_runtime else ""))
-    lines.append("found = programs.get(key)")
-    lines.append("if found is None:")
-    lines.append(f"    found = specialise(key, {_tuple(inputs)}, {_tuple(shared)})")
-    lines.append(f"params = found.params({args}) if found.params is not None else ()")
-    lines.append(f"out, new = found.run({_tuple(inputs)}, {_tuple(shared)}, params, fresh)")
-    for k, container in enumerate(f.targets):
-        space[f"u{k}"] = container
-        lines.append(f"u{k}.spare = u{k}.value")
-        lines.append(f"u{k}.value = new[{k}]")
-    lines.append("return " + _result(f))
+    run += [
+        f"key = {_key(f, inputs, shared)}" + (f" + sizes({args})" if f._has_runtime else ""),
+        "found = programs.get(key)",
+        "if found is None:",
+        f"    found = specialise(key, {_tuple(inputs)}, {_tuple(shared)})",
+        f"params = found.params({args}) if found.params is not None else ()",
+        "try:",
+        f"    out, new = found.run({_tuple(inputs)}, {_tuple(shared)}, params, fresh)",
+        "except Exception as error:",
+        "    explain(error, found)",
+        "    raise",
+    ]
+    result = "return " + _result(f)
+    lines += _committing(f, run, result, space) if f.targets else [*run, result]
     source = "def call(args):\n" + "".join(f"    {line}\n" for line in lines)
     exec(compile(source, f"<call of {f.name or 'function'}>", "exec"), space)
     return source, space["call"]
+
+
+# ``each(map(...))`` runs in one step of the interpreter: an interrupt comes before all of it or after.
+_each: Callable[[Any], Any] = partial(deque, maxlen=0)
+_get_value = Container.__dict__["value"].__get__
+_set_value = Container.__dict__["value"].__set__
+_set_spare = Container.__dict__["spare"].__set__
+
+
+def _committing(f: CompiledFunction, run: list[str], result: str, space: dict[str, Any]) -> list[str]:
+    """``run``, then all updates at once; an interrupt that arrives before the call is over takes them back."""
+    space["first"] = f.targets[0]
+    return [
+        "old = None",
+        "with first.guard.lock:",
+        "    try:",
+        *(f"        {line}" for line in run),
+        "        old = tuple(map(values, targets))",
+        "        each(map(set_value, targets, new))",
+        "        each(map(set_spare, targets, old))",
+        f"        {result}",
+        "    except BaseException:",
+        "        if old is not None:",
+        "            each(map(set_value, targets, old))",
+        "        raise",
+    ]
+
+
+def _check_lines(f: CompiledFunction, inputs: list[str], space: dict[str, Any]) -> list[str]:
+    if not inputs:
+        return []
+    lines = [f"{', '.join(inputs)}, = args", "if not f.trust_input:"]
+    for i, d in enumerate(f.declared):
+        t = d.variable.type
+        if isinstance(t, TensorType):
+            space[f"d{i}"] = t.numpy_dtype
+            test = f"type(x{i}) is not ndarray or x{i}.dtype is not d{i} or x{i}.ndim != {t.ndim}"
+            if any(s is not None for s in t.shape):
+                space[f"t{i}"] = t
+                test += f" or not t{i}.fits_shape(x{i}.shape)"
+            lines.append(f"    if {test}:")
+            lines.append(f"        x{i} = check({i}, x{i})")
+        else:
+            lines.append(f"    x{i} = check({i}, x{i})")
+    return lines
 
 
 def _tuple(names: list[str]) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygraph.compile.caller import print_caller
 from tinygraph.compile.io import In
-from tinygraph.errors import TinygraphError, TypeMismatch
+from tinygraph.config import config
+from tinygraph.errors import DataError, InvalidValue, TinygraphError, TypeMismatch
 from tinygraph.graph.fgraph import FunctionGraph
-from tinygraph.graph.shared import SharedVariable
+from tinygraph.graph.shared import SharedVariable, guard_together
+from tinygraph.graph.traversal import clone
 from tinygraph.graph.variable import Variable
 from tinygraph.lower.host import RuntimeSizes, print_host_function
 from tinygraph.lower.specialise import Layout, specialise
@@ -55,7 +58,8 @@ class CompiledFunction:
         options: Any,
         name: str | None = None,
         profile: Any = None,
-        stored: dict[Variable, SharedVariable] | None = None,
+        cells: Sequence[SharedVariable | None] = (),
+        optimised: bool = False,
     ):
         started = time.perf_counter()
         self.name = name
@@ -67,14 +71,16 @@ class CompiledFunction:
         self.updated = list(updated)
         self.n_outputs = n_outputs
         self.trust_input = False
-        self.stored = stored or {}
-        self.defaults = [d.value for d in inputs]
-        self._optimise(fgraph, mode, options)
+        #: for each input the shared variable that holds its default value, if it has one
+        self.cells = list(cells) or [None] * len(self.declared)
+        if not optimised:
+            self._optimise(fgraph, mode, options)
         self.fgraph = fgraph
         self.nodes = fgraph.toposort()
         self.shared = [v for v in fgraph.clients if isinstance(v, SharedVariable)]
         self.containers = [v.container for v in self.shared]
         self.targets = [v.container for v in self.updated]
+        guard_together(self.targets)
         self._names = {d.name: i for i, d in enumerate(self.declared) if d.name is not None}
         self.sizes = RuntimeSizes(self.nodes, [*fgraph.inputs, *self.shared])
         self._has_runtime = bool(self.sizes.sizes)
@@ -115,7 +121,7 @@ class CompiledFunction:
     def _arrange(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """Arguments in order, from positions, names and defaults."""
         name = self.name or "the function"
-        free = [i for i, d in enumerate(self.declared) if not (d.implicit and d.value is not None)]
+        free = [i for i, d in enumerate(self.declared) if not d.implicit]
         if len(args) > len(free):
             raise TypeMismatch(f"{name} takes {len(free)} arguments ({self._signature()}), got {len(args)}")
         missing = object()
@@ -131,11 +137,19 @@ class CompiledFunction:
             values[i] = a
         for i, v in enumerate(values):
             if v is missing:
-                if self.defaults[i] is None:
-                    raise TypeMismatch(f"{name}: input {i} ({self.declared[i].name}) is missing ({self._signature()})")
-                default = self.defaults[i]
-                values[i] = self.declared[i].variable.type.filter(getattr(default, "value", default))
+                cell = self.cells[i]
+                if cell is None:
+                    d = self.declared[i]
+                    raise TypeMismatch(f"{name}: input {i} ({d.name or d.variable}) is missing ({self._signature()})")
+                values[i] = cell.container.value
         return values
+
+    def _explain(self, error: Exception, found: Specialised) -> None:
+        """Add to an error from a running program which node it comes from, with shapes and the user's line."""
+        failed_at = getattr(found.executable, "failed_at", None)
+        source = failed_at(error) if failed_at is not None else None
+        if source is not None and not any("  in " in note for note in getattr(error, "__notes__", ())):
+            error.add_note(source.text())
 
     def _signature(self) -> str:
         return "inputs: " + ", ".join(f"{d.name or i}: {d.variable.type}" for i, d in enumerate(self.declared))
@@ -200,23 +214,103 @@ class CompiledFunction:
         return list(self.shared)
 
     def __getitem__(self, item: Any) -> Any:
+        """The default value of an input, or the value of a shared variable, by variable or name."""
         return self._state(item).get_value(borrow=True)
 
     def __setitem__(self, item: Any, value: Any) -> None:
         self._state(item).set_value(value)
 
     def _state(self, item: Any) -> SharedVariable:
-        """The stored input or shared variable called ``item`` (a name or a variable)."""
-        for variable, state in self.stored.items():
-            if item is variable or item == state.name:
-                return state
+        for d, cell in zip(self.declared, self.cells, strict=True):
+            if cell is not None and (item is d.variable or (isinstance(item, str) and item == d.name)):
+                return cell
         for v in self.shared:
             if item is v or (isinstance(item, str) and item == v.name):
                 return v
-        raise KeyError(f"{item!r} is neither a stored input nor a shared variable of this function")
+        raise KeyError(f"{item!r} is neither an input with a default value nor a shared variable of this function")
+
+    # -- copies ---------------------------------------------------------------------------------------------------
+
+    def copy(
+        self,
+        share_memory: bool = False,
+        swap: Mapping[SharedVariable, SharedVariable] | None = None,
+        delete_updates: bool = False,
+        name: str | None = None,
+        profile: Any = None,
+    ) -> CompiledFunction:
+        """Another function on the same optimised graph; nothing is compiled again.
+
+        Parameters
+        ----------
+        share_memory : also use this function's programs and the memory they work in
+        swap : shared variables to be replaced by others of the same type
+        delete_updates : leave all updates out
+        """
+        swap = dict(swap or {})
+        _check_swap(self, swap)
+        graph = self.fgraph
+        memo: dict[Variable, Variable] = {v: v for v in graph.inputs} | dict(swap)
+        count = self.n_outputs if delete_updates else len(graph.outputs)
+        outputs = clone(graph.outputs[:count], memo=memo)
+        fgraph = FunctionGraph(graph.inputs, outputs, clone_graph=False)
+        cells = [None if c is None else _copied(c) for c in self.cells]
+        moved = {c: new for c, new in zip(self.cells, cells, strict=True) if c is not None and new is not None}
+        updated: list[SharedVariable] = [] if delete_updates else [moved.get(v, swap.get(v, v)) for v in self.updated]
+        new = CompiledFunction(
+            fgraph, self.declared, self.n_outputs, updated, self.rebuild, self.borrowed, self.mode, self.options,
+            name=name or self.name, profile=profile, cells=cells, optimised=True,
+        )  # fmt: skip
+        new.trust_input = self.trust_input
+        if share_memory and not delete_updates and [swap.get(v, v) for v in self.shared] == new.shared:
+            new._programs.update(self._programs)
+        return new
+
+    def __copy__(self) -> CompiledFunction:
+        return self.copy()
+
+    def __reduce__(self) -> Any:
+        graph = self.fgraph
+        return (
+            _unpickled,
+            (FORMAT, graph.inputs, graph.outputs, self.declared, self.n_outputs, self.updated, self.rebuild,
+             self.borrowed, self.mode, self.name, self.cells, self.trust_input),
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<compiled function {self.name or ''}({self._signature()})>"
+
+
+#: version of what a pickled function consists of
+FORMAT = 1
+
+
+def _unpickled(
+    version: int, inputs: Any, outputs: Any, declared: Any, n_outputs: int, updated: Any, rebuild: Any, borrowed: Any,
+    mode: Any, name: Any, cells: Any, trust_input: bool,
+) -> CompiledFunction:  # fmt: skip
+    """A function from its pickled parts: the optimised graph is taken over, programs are made on first use."""
+    if version != FORMAT:
+        raise DataError(f"this function was saved in format {version}; this version of tinygraph reads format {FORMAT}")
+    fgraph = FunctionGraph(inputs, outputs, clone_graph=False)
+    f = CompiledFunction(fgraph, declared, n_outputs, updated, rebuild, borrowed, mode, config.freeze(), name=name,
+                         cells=cells, optimised=True)  # fmt: skip
+    f.trust_input = trust_input
+    return f
+
+
+def _check_swap(f: CompiledFunction, swap: Mapping[Any, Any]) -> None:
+    for old, new in swap.items():
+        if old not in f.shared:
+            raise InvalidValue(f"copy: {old} is not a shared variable of {f.name or 'this function'}")
+        if not isinstance(new, SharedVariable):
+            raise TypeMismatch(f"copy: a shared variable can only be swapped for another, got {new!r}")
+        if new.type != old.type:
+            raise TypeMismatch(f"copy: {old} of type {old.type} cannot be swapped for {new} of type {new.type}")
+
+
+def _copied(cell: SharedVariable) -> SharedVariable:
+    return type(cell)(cell.type, copy.deepcopy(cell.container.value), cell.name)
 
 
 def _layout(x: np.ndarray) -> Layout:

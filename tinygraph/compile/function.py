@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from tinygraph.compile.compiled import CompiledFunction
 from tinygraph.compile.io import In, Out
 from tinygraph.compile.mode import get_mode
-from tinygraph.compile.updates import checked_updates, update_pairs, with_default_updates
+from tinygraph.compile.updates import checked_updates, fitting, update_pairs, with_default_updates
 from tinygraph.config import config
 from tinygraph.errors import MissingInputError, TypeMismatch, UnusedInputError
 from tinygraph.graph.convert import as_variable
 from tinygraph.graph.fgraph import FunctionGraph
-from tinygraph.graph.shared import SharedVariable
-from tinygraph.graph.traversal import ancestors, clone
+from tinygraph.graph.shared import Container, SharedVariable
+from tinygraph.graph.tensortype import TensorType
+from tinygraph.graph.traversal import ancestors, toposort
 from tinygraph.graph.variable import Constant, Variable
+from tinygraph.tensor.variable import TensorSharedVariable
 
 
 def function(
@@ -36,11 +40,12 @@ def function(
 
     Parameters
     ----------
-    inputs : variables, or ``In`` declarations
+    inputs : variables, or ``In`` declarations (default values, names, updates of inputs)
     outputs : an expression, a list or dict of them (or ``Out``), or None
     updates : pairs (shared variable, new value), applied together after all outputs are computed
     givens : pairs (variable, expression) to compute with instead of the variable
     mode : a Mode or its name
+    accept_inplace, rebuild_strict : accepted for Theano's sake; nothing here needs them
     no_default_updates : True, or a list of shared variables that are not to follow their default update
     allow_input_downcast : True lets arguments lose precision, False refuses even Python floats for float32
     on_unused_input : 'raise', 'warn' or 'ignore'
@@ -54,29 +59,20 @@ def function(
         raise TypeMismatch(f"inputs must be a list of variables, got {inputs!r}; write function([x], ...)")
     declared = [_declare(x, allow_input_downcast) for x in inputs]
     _check_distinct(declared)
+    cells = [_cell(d) for d in declared]
     results, rebuild, borrowed = _outputs(outputs)
     pairs = checked_updates(updates)
-    own_state: dict[Variable, SharedVariable] = {}
-    for d in declared:
-        if d.update is not None:
-            own_state[d.variable] = _stored_input(d)
-    replace = {**_givens(givens, declared), **own_state}
-    roots = [*results, *pairs.values(), *replace.values()]
-    pairs = with_default_updates(pairs, [*results, *pairs.values(), *_replaced_roots(roots, replace)], no_default_updates)
-    for d in declared:
-        if d.update is not None:
-            pairs[own_state[d.variable]] = as_variable(d.update)
-    exprs = [*results, *pairs.values()]
-    if replace:
-        exprs = clone(exprs, replace=replace)
-    arguments = [d for d in declared if d.variable not in own_state]
-    variables = [d.variable for d in arguments]
+    for d, cell in zip(declared, cells, strict=True):
+        if d.update is not None and cell is not None:
+            pairs[cell] = fitting(cell, d.update)
+    pairs, exprs = with_default_updates(pairs, results, _givens(givens, declared), no_default_updates)
+    variables = [d.variable for d in declared]
     needed = set(ancestors(exprs, blockers=variables))
     _check_inputs(variables, needed, on_unused_input, exprs)
     fgraph = FunctionGraph(variables, exprs)
     return CompiledFunction(
         fgraph,
-        arguments,
+        declared,
         len(results),
         list(pairs),
         rebuild,
@@ -85,7 +81,7 @@ def function(
         config.freeze(),
         name=name,
         profile=profile,
-        stored=own_state,
+        cells=cells,
     )
 
 
@@ -150,7 +146,6 @@ def _givens(givens: Any, declared: Sequence[In]) -> dict[Variable, Variable]:
         if any(d.variable is variable for d in declared):
             raise TypeMismatch(f"{variable} is an input and cannot be replaced by givens too")
         try:
-            expression = as_variable(expression)
             found[variable] = variable.type.filter_variable(expression)
         except TypeError as error:
             given = getattr(expression, "type", type(expression).__name__)
@@ -160,15 +155,21 @@ def _givens(givens: Any, declared: Sequence[In]) -> dict[Variable, Variable]:
     return found
 
 
-def _replaced_roots(roots: Sequence[Variable], replace: dict[Variable, Variable]) -> list[Variable]:
-    return [replace[v] for v in ancestors(roots) if v in replace]
-
-
-def _stored_input(d: In) -> SharedVariable:
-    """State behind an input with an update: a shared variable that belongs to the function."""
-    from tinygraph.tensor.variable import TensorSharedVariable
-
-    return TensorSharedVariable(d.variable.type, d.variable.type.filter(d.value), d.name)
+def _cell(d: In) -> SharedVariable | None:
+    """Where an input's default value is kept: a shared variable that belongs to the function."""
+    if d.value is None:
+        return None
+    container = d.value.container if isinstance(d.value, SharedVariable) else d.value
+    kind = TensorSharedVariable if isinstance(d.variable.type, TensorType) else SharedVariable
+    if isinstance(container, Container):
+        if container.type != d.variable.type:
+            raise TypeMismatch(f"In: {d.variable} of type {d.variable.type} cannot share a value of {container.type}")
+        return kind(d.variable.type, None, d.name, container=container)
+    try:
+        value = d.variable.type.filter(d.value, strict=d.strict, allow_downcast=d.allow_downcast)
+    except TypeError as error:
+        raise TypeMismatch(f"In: bad default value for {d.variable}: {error}") from None
+    return kind(d.variable.type, value if d.borrow or value is not d.value else copy.deepcopy(value), d.name)
 
 
 def _check_inputs(
@@ -191,13 +192,11 @@ def _check_inputs(
             )
             if how == "raise":
                 raise UnusedInputError(message)
-            import warnings
-
             warnings.warn(message, stacklevel=4)
 
 
 def _missing(v: Variable, exprs: Sequence[Variable]) -> str:
     where = f"\n  made at {v.origin.text()}" if v.origin is not None else ""
-    users = [n for e in exprs for n in ([e.owner] if e.owner is not None and v in e.owner.inputs else [])]
-    use = f"\n  used by {users[0]}" if users else ""
+    user = next((n for n in toposort(exprs) if v in n.inputs), None)
+    use = f"\n  used by {user}" + (f" at {user.origin}" if user.origin is not None else "") if user is not None else ""
     return f"the variable {v} of type {v.type} is needed but is not an input, and has no value{where}{use}"

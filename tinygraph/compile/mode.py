@@ -13,7 +13,7 @@ OPTIMIZERS = ("fast_run", "fast_compile", "none")
 
 @dataclass(frozen=True)
 class Mode:
-    """``optimizer``: "fast_run" (all passes), "fast_compile" (few) or "none"; ``target``: "numpy", "llvm", "cuda" or "".
+    """``optimizer``: "fast_run" (all passes), "fast_compile" (few), "none"; ``target``: "numpy", "llvm", "cuda" or "".
 
     ``including``/``excluding``/``requiring`` give modes with passes added or left out by tag or name.
     """

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tinygraph.errors import InvalidUpdate
-from tinygraph.graph.convert import as_variable
+from tinygraph.errors import InvalidUpdate, TypeMismatch
 from tinygraph.graph.shared import SharedVariable
+from tinygraph.graph.traversal import clone, toposort
 from tinygraph.graph.traversal import inputs as graph_leaves
-from tinygraph.graph.traversal import toposort
 from tinygraph.graph.variable import Variable
 
 
@@ -46,7 +45,6 @@ def checked_updates(updates: Any) -> dict[SharedVariable, Variable]:
 def fitting(variable: SharedVariable, expression: Any) -> Variable:
     """``expression`` as a new value for ``variable``; InvalidUpdate where the types cannot agree."""
     try:
-        expression = as_variable(expression)
         return variable.type.filter_variable(expression)
     except TypeError as error:
         given = expression.type if isinstance(expression, Variable) else type(expression).__name__
@@ -63,32 +61,50 @@ def fitting(variable: SharedVariable, expression: Any) -> Variable:
 
 
 def with_default_updates(
-    updates: dict[SharedVariable, Variable], roots: Iterable[Variable], no_default_updates: Any
-) -> dict[SharedVariable, Variable]:
-    """``updates`` and the default updates of all shared variables that ``roots`` or any update depends on.
+    updates: dict[SharedVariable, Variable],
+    results: Sequence[Variable],
+    replace: dict[Variable, Variable],
+    no_default_updates: Any,
+) -> tuple[dict[SharedVariable, Variable], list[Variable]]:
+    """All updates of a function, and its expressions: ``results``, then one for each update, with ``replace`` done.
 
-    ``no_default_updates``: True for none, or the variables that keep their value.
+    Added are the default updates of shared variables on which any of these expressions depends once the replacements
+    are made, and updates made inside loops. ``no_default_updates``: True for none, or the variables that keep their
+    value.
     """
-    if no_default_updates is True:
-        return updates
-    frozen = set(no_default_updates or ())
     found = dict(updates)
-    queue = [*roots, *updates.values()]
-    seen: set[Variable] = set()
-    for v, new in _made_by_loops(queue, found, frozen).items():
-        found[v] = new
-        queue.append(new)
-    while queue:
-        for v in graph_leaves(queue):
-            if v in seen:
-                continue
-            seen.add(v)
-            default = getattr(v, "default_update", None)
-            if default is not None and v not in found and v not in frozen and isinstance(v, SharedVariable):
-                found[v] = fitting(v, default)
-        queue = [e for v, e in found.items() if v in seen and e not in seen]
-        seen.update(queue)
-    return found
+    memo = dict(replace)  # one for all, so that a node is copied once
+    exprs = _replaced([*results, *found.values()], memo)
+    if no_default_updates is True:
+        return found, exprs
+    frozen = _frozen(no_default_updates)
+    while True:
+        more = _made_by_loops(exprs, found, frozen)
+        exprs += more.values()
+        found.update(more)
+        defaults = {
+            v: fitting(v, v.default_update)
+            for v in graph_leaves(exprs)
+            if isinstance(v, SharedVariable) and v.default_update is not None and v not in found and v not in frozen
+        }
+        if not more and not defaults:
+            return found, exprs
+        exprs += _replaced([*defaults.values()], memo)
+        found.update(defaults)
+
+
+def _replaced(exprs: list[Variable], memo: dict[Variable, Variable]) -> list[Variable]:
+    return clone(exprs, memo=memo) if memo else exprs
+
+
+def _frozen(given: Any) -> set[Variable]:
+    if isinstance(given, Variable):
+        return {given}
+    frozen = set(given or ())
+    for v in frozen:
+        if not isinstance(v, SharedVariable):
+            raise TypeMismatch(f"no_default_updates must be True, False or a list of shared variables, got {v!r}")
+    return frozen
 
 
 def _made_by_loops(

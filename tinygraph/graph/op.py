@@ -106,8 +106,29 @@ class Apply:
             new.tag.__dict__.update(out.tag.__dict__)
         return new
 
+    def __reduce__(self) -> Any:
+        """Computed inputs are named by their node, so that pickling goes from node to node."""
+        inputs = [v if v.owner is None else (v.owner, v.index) for v in self.inputs]
+        outputs = [(o.type, o.name) for o in self.outputs]
+        usual = ("type", "owner", "index", "name", "_origin")
+        extras = [{k: v for k, v in o.__getstate__().items() if k not in usual} for o in self.outputs]
+        return (_rebuilt, (self.op, inputs, outputs, self.origin), {"tag": self._tag, "outputs": extras})
+
+    def __setstate__(self, state: dict) -> None:
+        self._tag = state["tag"]
+        for o, extra in zip(self.outputs, state["outputs"], strict=True):
+            o.__dict__.update(extra)
+
     def __repr__(self) -> str:
         return f"{self.op}({', '.join(map(str, self.inputs))})"
+
+
+def _rebuilt(op: Op, inputs: Sequence[Any], outputs: Sequence[Any], origin: Origin | None) -> Apply:
+    """A node from its pickled parts."""
+    variables = [v if isinstance(v, Variable) else v[0].outputs[v[1]] for v in inputs]
+    node = Apply(op, variables, [t.make_variable(name) for t, name in outputs])
+    node.origin = origin
+    return node
 
 
 class Op:

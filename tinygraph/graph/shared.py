@@ -3,26 +3,80 @@
 from __future__ import annotations
 
 import copy
+import os
+import threading
+import weakref
+from collections.abc import Sequence
 from typing import Any
 
 from tinygraph.graph.type import Type
 from tinygraph.graph.variable import Variable
 
 
+class UpdateLock:
+    """Held while a function updates: of two calls that update the same variable one waits for the other.
+
+    Variables that some function updates together share one lock, so that a call never holds more than one.
+    """
+
+    __slots__ = ("__weakref__", "lock", "members")
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # a host op may call another function
+        self.members: list[weakref.ref[Container]] = []
+
+
+_locks: weakref.WeakSet[UpdateLock] = weakref.WeakSet()
+_joining = threading.Lock()
+
+
+def _renew_locks() -> None:
+    """In a child process: whoever held a lock is not there any more."""
+    global _joining
+    _joining = threading.Lock()
+    for lock in _locks:
+        lock.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
+
+
 class Container:
     """Holds the value of a shared variable, as a NumPy array or, where it lives on a device, as that device's array.
 
     ``spare`` keeps the previous buffer of an updated variable for reuse: a call writes new values there and then swaps
-    the two, so that a call that fails has changed nothing.
+    the two, so that a call that fails has changed nothing. ``guard``: the lock of those who update it, if any do.
     """
 
-    __slots__ = ("device", "spare", "type", "value")
+    __slots__ = ("__weakref__", "device", "guard", "spare", "type", "value")
 
     def __init__(self, type: Type, value: Any):
         self.type = type
         self.value = value
         self.spare: Any = None
         self.device: Any = None
+        self.guard: UpdateLock | None = None
+
+    def __reduce__(self) -> Any:
+        value = self.value if self.device is None else self.device.to_host(self.value)
+        return (type(self), (self.type, value))
+
+
+def guard_together(containers: Sequence[Container]) -> None:
+    """Let ``containers``, which one function updates, and all that share a lock with any of them, share one."""
+    with _joining:
+        chosen = next((c.guard for c in containers if c.guard is not None), None) or UpdateLock()
+        _locks.add(chosen)
+        for c in containers:
+            if c.guard is chosen:
+                continue
+            joined = [weakref.ref(c)] if c.guard is None else c.guard.members
+            for ref in joined:
+                member = ref()
+                if member is not None:
+                    member.guard = chosen
+                    chosen.members.append(ref)
 
 
 class SharedVariable(Variable):

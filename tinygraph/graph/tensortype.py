@@ -44,6 +44,9 @@ class TensorType(Type):
         self.name = name
         self._hash = hash((dtype, self.shape))
 
+    def __reduce__(self) -> Any:
+        return (type(self), (self.dtype, self.shape))  # not the hash, which differs from process to process
+
     @property
     def broadcastable(self) -> tuple[bool, ...]:
         """Which dimensions are known to be of size 1."""
@@ -155,9 +158,10 @@ class TensorType(Type):
                 raise TypeMismatch(f"expected size {want} in dimension {axis} ({self}), got shape {array.shape}")
 
     def filter_variable(self, other: Any, allow_convert: bool = True) -> Any:
-        from tinygraph.graph.convert import as_variable
+        from tinygraph.graph.variable import Variable
 
-        other = as_variable(other)
+        if not isinstance(other, Variable):
+            return self.make_constant(self.filter(other))
         if self.fits(other.type):
             return other
         raise TypeMismatch(f"cannot use {other} of type {other.type} as {self}")

@@ -33,6 +33,10 @@ class Type:
 
     def filter_variable(self, other: Variable) -> Variable:
         """``other`` as a variable of this type; TypeError where no conversion exists."""
+        from tinygraph.graph.variable import Variable
+
+        if not isinstance(other, Variable):
+            return self.make_constant(self.filter(other))
         if self.accepts(other.type):
             return other
         raise TypeError(f"cannot use {other} of type {other.type} as {self}")

@@ -86,8 +86,24 @@ class Variable:
     def __repr__(self) -> str:
         return str(self)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A leaf is pickled as itself; a computed value as its node, after the nodes before it (no deep recursion)."""
+        if self.owner is None:
+            return super().__reduce_ex__(protocol)
+        from tinygraph.graph.traversal import toposort
+
+        return (_output_of, (toposort([self]), self.owner, self.index))
+
     def __getstate__(self) -> dict:
-        return dict(self.__dict__)
+        return {k: v for k, v in self.__dict__.items() if k not in ("serial", "_eval_cache")}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self.serial = next(_serials)
+
+
+def _output_of(earlier: Any, node: Apply, index: int) -> Variable:
+    return node.outputs[index]
 
 
 class Constant(Variable):

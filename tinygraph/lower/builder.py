@@ -12,12 +12,14 @@ from tinygraph.graph.op import Apply
 from tinygraph.graph.variable import Variable
 from tinygraph.program.expr import Expr, const, postorder
 from tinygraph.program.instructions import (
+    Bound,
     Buffer,
     Host,
     Instruction,
     Nest,
     Ref,
     Routine,
+    Source,
     c_strides,
 )
 from tinygraph.program.nest_dsl import Axis, Pending, index, resolve, resolve_access
@@ -231,6 +233,9 @@ class Builder:
     def _nest(self, target: Pending, value: Expr, into: Sequence[Axis], over: Sequence[Axis], combine: str | None,
               accumulate: bool) -> None:  # fmt: skip
         axes = [*into, *over]
+        self._name_bounds(value)
+        if target.address.dynamic is not None:
+            self._name_bounds(target.address.dynamic)
         positions = {a: i for i, a in enumerate(axes)}
         nest = Nest(
             tuple(a.size for a in axes),
@@ -249,7 +254,21 @@ class Builder:
         if self.node is not None:
             instruction.origin = self.node.origin
             instruction.label = str(self.node.op)
+            instruction.source = self._source()
         self.instructions.append(instruction)
+
+    def _source(self) -> Source | None:
+        node = self.node
+        return None if node is None else Source(node, tuple(self.shapes.get(v) for v in node.inputs))
+
+    def _name_bounds(self, value: Expr) -> None:
+        """Let index checks know their node: its nest may be fused into another's."""
+        for x in postorder(value):
+            if x.op == "index" and type(x.attr) is int:
+                x.attr = Bound(x.attr)
+                x.attr.source = self._source()
+            elif x.op == "pending" and x.attr.address.dynamic is not None:
+                self._name_bounds(x.attr.address.dynamic)
 
     def routine(self, name: str, inputs: Sequence[Array], outputs: Sequence[tuple[Sequence[int], str]],
                 run: Callable[..., None], **attrs: Any) -> list[Array]:  # fmt: skip

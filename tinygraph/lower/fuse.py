@@ -131,7 +131,7 @@ class _Joined:
         e = self._expression(nest, list(range(n)), n)
         labels = [c.label for c, _ in self.children[nest].values()]
         return Nest(nest.extents, nest.kinds, e, nest.out, nest.combine, nest.accumulate, origin=nest.origin,
-                    label=" + ".join([*labels, nest.label]))  # fmt: skip
+                    source=nest.source, label=" + ".join([*labels, nest.label]))  # fmt: skip
 
     def _expression(self, nest: Nest, axes: list[int], n: int) -> Expr:
         """The nest's expression over the ``n`` axes of another: its axis ``j`` is that one's ``axes[j]`` (-1: size 1)."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -101,12 +101,39 @@ def c_strides(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(reversed(out))
 
 
+class Source(NamedTuple):
+    """A node, and the shapes of its inputs (None where the run decides)."""
+
+    node: Any
+    shapes: tuple[tuple[int, ...] | None, ...]
+
+    def text(self) -> str:
+        """``Op(a, b) with inputs float64(3, 4), int64(?)`` and the user's line."""
+        node = self.node
+        kinds = [
+            f"{v.type.dtype}({', '.join(map(str, s))})" if s is not None and v.type.dtype else str(v.type)
+            for v, s in zip(node.inputs, self.shapes, strict=True)
+        ]
+        where = f"\n  built at {node.origin.text()}" if node.origin is not None else ""
+        return f"  in {node.op}({', '.join(map(str, node.inputs))}) with inputs {', '.join(kinds)}{where}"
+
+
+class Bound(int):
+    """The size that an index is checked against, knowing the node whose index it is."""
+
+    source: Source | None = None
+
+
 @dataclass(eq=False)
 class Instruction:
-    """Base: ``origin`` is the user's line, ``label`` the op's name, both for errors and profiles."""
+    """Base: ``origin`` is the user's line, ``label`` the op's name, both for errors and profiles.
+
+    ``source``: the node that the instruction computes, with the shapes of its inputs (a ``Source``), for errors.
+    """
 
     origin: Any = field(default=None, kw_only=True)
     label: str = field(default="", kw_only=True)
+    source: Any = field(default=None, kw_only=True)
 
     def reads(self) -> list[Buffer]:
         raise NotImplementedError

@@ -29,7 +29,7 @@ from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.variable import Variable
 from tinygraph.program.expr import Expr, call, cast
 from tinygraph.tensor.basic import as_tensor_variable
-from tinygraph.tensor.casting import float_dtype, upcast
+from tinygraph.tensor.casting import float_dtype, is_python_number, upcast
 
 Grads = Sequence[Variable | None]
 
@@ -88,6 +88,10 @@ class ScalarOp:
     def __hash__(self) -> int:
         return hash((self.name, self.attrs))
 
+    def __reduce__(self) -> Any:
+        """By name: a row of functions cannot be pickled, but everyone has the table."""
+        return (_row, (self.name, self.attrs))
+
 
 #: every row, by name
 SCALAR_OPS: dict[str, ScalarOp] = {}
@@ -111,6 +115,15 @@ _HOST: dict[str, Callable[..., Dim]] = {
     "ge": operator.ge,
     "switch": dim_select,
 }
+
+
+def _row(name: str, attrs: tuple) -> ScalarOp:
+    """The row called ``name``; conversions are made for their dtype on demand."""
+    if name == "cast":
+        from tinygraph.tensor.maths import cast_op
+
+        return cast_op(*attrs).scalar_op
+    return SCALAR_OPS[name]
 
 
 class Elemwise(Op):
@@ -235,7 +248,7 @@ def zero_gradient(x: Variable) -> Variable | None:
 
 def _weak_numbers(inputs: Sequence[Any]) -> list[Variable]:
     """Operands as variables; Python numbers take their dtype from the tensors beside them."""
-    made: list[Any] = [None if isinstance(x, (bool, int, float)) else as_variable(x) for x in inputs]
+    made: list[Any] = [None if is_python_number(x) else as_variable(x) for x in inputs]
     tensors = [v.type.dtype for v in made if v is not None and isinstance(v.type, TensorType)]
     floats = [d for d in tensors if d.startswith("float")]
     like = upcast(*floats) if floats else None

@@ -64,8 +64,12 @@ class Code:
         self.private: dict[Buffer, tuple[str, int, int]] = {}
         #: shapes of the arrays that come with a call
         self.whole_shapes: dict[Buffer, tuple[int, ...]] = {}
+        #: those that are not in C order: their lowest address, from the first element, and how many elements they span
+        self.uneven: dict[Buffer, tuple[int, int]] = {}
         #: the loops whose bodies are being printed, outermost first (see ``targets/numpy/loops.py``)
         self.loops: list[Any] = []
+        #: the lines that check indices, and what they check against
+        self.bounds: dict[str, int] = {}
 
     def fresh(self, prefix: str) -> str:
         self._counter += 1
@@ -97,7 +101,7 @@ class Code:
         lines = self.bind if bound else self.head
         if bound:
             source = f"m[{buf.id}]"
-        if is_whole(Access(buf, access.offset, strides, access.params), shape):
+        if buf not in self.uneven and is_whole(Access(buf, access.offset, strides, access.params), shape):
             if shape == (self.whole_shapes.get(buf) if not bound else (buf.size,)):
                 if not bound:
                     return source

@@ -78,7 +78,8 @@ class NumpyExecutable:
         if self._own_threads:
             space["matmul"] = split_matmul(threads)
         _counter += 1
-        filename = f"<tinygraph {program.name} {_counter}>"
+        filename = self._filename = f"<tinygraph {program.name} {_counter}>"
+        self._printer = printer
         linecache.cache[filename] = (len(self.text), None, self.text.splitlines(True), filename)
         exec(compile(self.text, filename, "exec"), space)
         self._bind: Callable[..., tuple] = space["bind"]
@@ -123,6 +124,21 @@ class NumpyExecutable:
             return self._run(w, inputs, shareds, params, fresh)
         finally:
             pool.append(w)
+
+    def failed_at(self, error: BaseException) -> Any:
+        """Where in the graph a call failed: the ``Source`` of the printed line that raised, or None."""
+        lineno, tb = 0, error.__traceback__
+        while tb is not None:
+            if tb.tb_frame.f_code.co_filename == self._filename:
+                lineno = tb.tb_lineno
+            tb = tb.tb_next
+        if not lineno:
+            return None
+        bound = self._printer.code.bounds.get(self.text.splitlines()[lineno - 1].strip())
+        if bound is not None:
+            return getattr(bound, "source", None)
+        instruction = self._printer.instruction_by_line(self.text)[lineno - 1]
+        return None if instruction is None else instruction.source
 
     def free(self) -> None:
         """Give the workspaces' memory back."""

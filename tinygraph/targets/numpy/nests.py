@@ -178,7 +178,7 @@ class NestPrinter:
         sizes = [str(e) for e in nest.extents]
         if self.tile is not None and sizes:
             sizes[0] = "hi - lo"
-        return sizes if as_list else f"({', '.join(sizes)},)"
+        return sizes if as_list else f"({', '.join(sizes)}{',' if sizes else ''})"
 
     def _reduce(self, nest: Nest) -> None:
         n = nest.kinds.count("p")
@@ -220,6 +220,9 @@ class NestPrinter:
 
     def _flat(self, access: Access) -> str:
         base = self._base(access)
+        if access.buffer in self.code.uneven:
+            low, span = self.code.uneven[access.buffer]
+            return f"strided({base}, {low}, ({span},), (1,))"
         return base if access.buffer.kind in ("temp", "const") else f"flat({base})"
 
     def gather_address(self, access: Access, nest: Nest) -> str:
@@ -229,7 +232,8 @@ class NestPrinter:
         for k, s in enumerate(affine.strides):
             if s:
                 terms.append(self._axis_values(nest, k, s))
-        start = offset_text(affine)
+        low = self.code.uneven.get(access.buffer, (0, 0))[0]
+        start = offset_text(affine._replace(offset=affine.offset - low))
         if start != "0":
             terms.append(f"({start})")
         return " + ".join(terms)
@@ -378,13 +382,14 @@ class _Evaluation:
             keyword = "out=" if x.op in ("minimum", "maximum") else ""  # these two deprecate a third position
             add(f"{UFUNCS[x.op]}({', '.join(args)}, {keyword}{out})")
         elif x.op == "philox_run":
-            run = x.attr
-            axes = [self.p._axis_values(self.nest, k, s) for k, s in enumerate(run.strides) if s]
-            add(random_words.call(run, self.nest.extents, self.p.tile is not None, args, axes, out))
+            add(random_words.call(x.attr, self.nest.extents, self.p.tile is not None, args, out,
+                                  lambda k, s: self.p._axis_values(self.nest, k, s)))  # fmt: skip
         elif x.op == "philox":
             add(f"philox_at({', '.join(args)}, {out})")
         elif x.op == "index":
-            add(f"wrap_index({args[0]}, {x.attr}, {out})")
+            line = f"wrap_index({args[0]}, {x.attr}, {out})"
+            add(line)
+            self.code.bounds[line] = x.attr
         elif x.op in FUNCTIONS:
             add(f"{x.op}_({', '.join(args)}, {out})")
         else:
