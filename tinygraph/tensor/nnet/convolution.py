@@ -210,10 +210,11 @@ class ConvGradWeights(_Sliding):
         kernel = tuple(int(k) for k in kernel)
         out = np.zeros((g.shape[1], x.shape[1] // self.groups, *kernel), x.dtype)
         padded = _pad(x, self.resolved_pads(kernel))
+        summed = [0, *range(2, x.ndim)]
         for xs, ws, fs in _group_slices(self.groups, x.shape[1], g.shape[1]):
             for k in np.ndindex(*kernel):
                 part = padded[:, xs][_points(self, k, g.shape[2:])]
-                out[(ws, slice(None), *k)] = np.einsum("nc...,nf...->fc", part, g[:, fs])
+                out[(ws, slice(None), *k)] = np.tensordot(g[:, fs], part, (summed, summed))
         return out
 
     def vjp(self, inputs: Any, outputs: Any, grads: Any) -> Sequence[Variable | None]:

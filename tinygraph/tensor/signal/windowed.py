@@ -32,7 +32,7 @@ def pooled_size(n: Dim, ws: int, stride: int, pad: int, ignore_border: bool) -> 
     return dim_max((n - 1 - ws + stride) // stride, 0) + 1
 
 
-class _Pooling(Op):
+class Windowed(Op):
     """What the pooling ops share: windows over the last dimensions of a tensor.
 
     ws, stride, pad : one integer for each pooled dimension; ``ignore_border``: only windows that fit count
@@ -56,7 +56,7 @@ class _Pooling(Op):
 
     __repr__ = __str__
 
-    def sibling(self, cls: type[_Pooling]) -> _Pooling:
+    def sibling(self, cls: type[Windowed]) -> Windowed:
         return cls(self.ws, self.stride, self.pad, self.ignore_border)
 
     @property
@@ -182,7 +182,7 @@ class _Pooling(Op):
         return windows.reshape(*windows.shape[: x.ndim], -1)
 
 
-class MaxPool(_Pooling):
+class MaxPool(Windowed):
     """The maximum of each window, and its place in the window (row-major, the first of equals).
 
     Shapes: (..., spatial) -> (..., pooled), twice. Dtypes: that of the input; uint8, or int32 for windows above 256.
@@ -224,7 +224,7 @@ class MaxPool(_Pooling):
         return [largest, place]
 
 
-class MaxPoolGrad(_Pooling):
+class MaxPoolGrad(Windowed):
     """A cotangent for each window, put where the window's maximum was.
 
     Inputs: places (..., pooled), cotangents (..., pooled), the image's spatial sizes -> (..., spatial).
@@ -260,7 +260,7 @@ class MaxPoolGrad(_Pooling):
         return [self.spread(b, b.shape(node.outputs[0]), g.shape, g.dtype, value)]
 
 
-class MaxPoolPick(_Pooling):
+class MaxPoolPick(Windowed):
     """The element of each window at a given place: the transpose of ``MaxPoolGrad``, and the tangent of ``MaxPool``.
 
     Inputs: places (..., pooled), image (..., spatial) -> (..., pooled).
@@ -294,7 +294,7 @@ class MaxPoolPick(_Pooling):
         return [b.reduce("add", value, over=window, into=out)]
 
 
-class _Averaging(_Pooling):
+class _Averaging(Windowed):
     """Sums of windows, over the number of their points if ``count`` says which: "all" points, padding included (but
     not what lies past the padded image), or only those of the "image"; None leaves the sums as they are."""
 
