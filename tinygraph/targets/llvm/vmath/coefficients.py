@@ -1,6 +1,6 @@
 """Minimax polynomials, lowest power first, one tuple per function and format.
 
-Made by ``tools/fit_vmath.py``; change that file, not this one.
+Made by ``tests/targets/llvm/fit_vmath.py``; change that file, not this one.
 """
 
 # (exp(r) - 1 - r) / r**2, |r| <= ln(2)/2: error 2**-31.8

@@ -1,6 +1,6 @@
 """Fit the polynomials of the vector mathematics and print ``tinygraph/targets/llvm/vmath/coefficients.py``.
 
-    python tools/fit_vmath.py > tinygraph/targets/llvm/vmath/coefficients.py
+    python tests/targets/llvm/fit_vmath.py > tinygraph/targets/llvm/vmath/coefficients.py
 
 Every polynomial is the minimax fit, by Remez' exchange in 60 digits, of the function named in its row on the interval
 named there; the error is weighted so that it counts relative to the result that the polynomial ends up in. The
@@ -252,7 +252,7 @@ def show(name: str, what: str, bits: int, coefficients: list[mp.mpf], worst: mp.
 
 def main() -> None:
     print('"""Minimax polynomials, lowest power first, one tuple per function and format.')
-    print('\nMade by ``tools/fit_vmath.py``; change that file, not this one.\n"""')
+    print('\nMade by ``tests/targets/llvm/fit_vmath.py``; change that file, not this one.\n"""')
     only = sys.argv[1:]
     for fit in FITS:
         for bits, degree in ((32, fit.degree32), (64, fit.degree64)):
