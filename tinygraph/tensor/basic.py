@@ -13,7 +13,7 @@ from tinygraph.graph.convert import register_converter
 from tinygraph.graph.op import Apply
 from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.variable import Variable
-from tinygraph.tensor.casting import number_dtype
+from tinygraph.tensor.casting import is_python_number, number_dtype
 from tinygraph.tensor.variable import TensorConstant
 
 
@@ -25,7 +25,7 @@ def constant(
         return x
     if isinstance(x, Variable):
         raise TypeMismatch(f"a constant needs a value, got the symbolic variable {x}")
-    if dtype is None and isinstance(x, (bool, int, float)):
+    if dtype is None and is_python_number(x):
         dtype = number_dtype(x, like)
     try:
         data = np.array(x, dtype=None if dtype is None else TensorType(dtype).dtype)

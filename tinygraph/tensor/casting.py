@@ -5,6 +5,7 @@ Where the rules differ from NumPy's:
 - ``int / int`` is ``config.floatX`` (NumPy: float64).
 - A Python float takes ``floatX`` when that is float32. Otherwise it takes the other operand's float dtype if that
   holds its value exactly, and float64 if not. A Python int takes the smallest integer dtype that holds it.
+  NumPy's numbers keep their own dtype: ``x * np.float64(0.5)`` is float64.
 - ``exp`` and the like give float32 for int8/int16 (and their unsigned kin) and float64 for wider integers.
 """
 
@@ -32,6 +33,11 @@ def float_dtype(dtype: str) -> str:
     if dtype.startswith("float"):
         return dtype
     return "float32" if dtype in ("bool", "int8", "uint8", "int16", "uint16") else "float64"
+
+
+def is_python_number(x: Any) -> bool:
+    """Whether ``x`` is a number without a dtype of its own; NumPy's numbers have one (np.float64 is a float, too)."""
+    return isinstance(x, (bool, int, float)) and not isinstance(x, np.generic)
 
 
 def number_dtype(value: Any, like: str | None = None) -> str:

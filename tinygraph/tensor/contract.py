@@ -43,7 +43,7 @@ def _axes(a: Any, b: Any, axes: Any, batch: int) -> tuple[list[int], list[int]]:
             raise ShapeMismatch(
                 f"tensordot: cannot sum over {n} dimensions of {a} ({a.type}) and {b} ({b.type})"
             )
-        return list(range(a.type.ndim - n, a.type.ndim)), list(range(batch, batch + n))
+        axes = [list(range(a.type.ndim - n, a.type.ndim)), list(range(batch, batch + n))]
     left, right = ([x] if isinstance(x, (int, np.integer)) else list(x) for x in axes)
     if len(left) != len(right):
         raise ShapeMismatch(f"tensordot: {len(left)} dimensions of {a} against {len(right)} of {b}")
