@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph.program.expr import Access, Expr, loads, postorder
+from tinygraph.program.expr import Access, Expr, const, loads, postorder
 from tinygraph.program.contraction import is_contraction
 from tinygraph.program.instructions import Nest
 from tinygraph.targets.numpy import random_words
@@ -101,8 +101,10 @@ class NestPrinter:
     def _identity(self, nest: Nest) -> None:
         from tinygraph.program.reduction import identity
 
-        if not nest.accumulate:
-            self.code.body.add(f"{self.out_view(nest)}.fill({identity(nest.combine, nest.dtype)!r})")  # type: ignore
+        empty = 0 in nest.extents[: nest.kinds.count("p")]
+        if not nest.accumulate and not empty:
+            value = literal(const(identity(nest.combine, nest.dtype), nest.dtype))  # type: ignore[arg-type]
+            self.code.body.add(f"{self.out_view(nest)}.fill({value})")
 
     def _accumulate(self, nest: Nest) -> None:
         """``out = out combine value`` at each point; points that share an element take turns."""
