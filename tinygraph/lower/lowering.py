@@ -58,6 +58,8 @@ class GraphLowering:
         self.arrays: dict[Variable, Array] = {}
         #: variables whose sizes only the run knows
         self.dynamic: set[Variable] = set()
+        #: nodes for which some size besides those of their outputs is of that kind
+        self.unsized: set[Apply] = set()
 
     def run(self) -> list[Array]:
         """Emit everything; the arrays of the outputs."""
@@ -117,6 +119,8 @@ class GraphLowering:
             extra = tuple(node.op.extra_sizes(*operands))
         if extra:
             self.b.node_sizes[node] = extra
+            if not all(isinstance(d, int) for d in extra):
+                self.unsized.add(node)
         self._host_values(node, operands)
 
     def _fold_constant(self, v: Variable) -> bool:
@@ -249,7 +253,8 @@ class GraphLowering:
         if all(o in self.arrays for o in node.outputs):
             return
         self.b.node = node
-        if any(v in self.dynamic for v in (*node.inputs, *node.outputs)) or not _is_tensor_node(node):
+        dynamic = node in self.unsized or any(v in self.dynamic for v in (*node.inputs, *node.outputs))
+        if dynamic or not _is_tensor_node(node):
             self._emit_dynamic(node)
         else:
             inputs = [self._lazy(v) for v in node.inputs]

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygraph.graph.dims import UNKNOWN, UnknownDim
+
 #: intrinsics by number of arguments; every target prints all of them
 UNARY = frozenset(
     "neg abs sign sqrt floor ceil trunc rint exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh"
@@ -153,7 +155,9 @@ def _coerce(x: Any, like: Expr) -> Expr:
     return x if isinstance(x, Expr) else const(x, like.dtype)
 
 
-def binary(op: str, x: Any, y: Any) -> Expr:
+def binary(op: str, x: Any, y: Any) -> Any:
+    if isinstance(x, UnknownDim) or isinstance(y, UnknownDim):
+        return UNKNOWN
     if not isinstance(x, Expr):
         x = _coerce(x, y)
     y = _coerce(y, x)
@@ -162,8 +166,10 @@ def binary(op: str, x: Any, y: Any) -> Expr:
     return Expr(op, (x, y), "bool" if op in COMPARISONS else x.dtype)
 
 
-def select(cond: Expr, a: Any, b: Any) -> Expr:
+def select(cond: Expr, a: Any, b: Any) -> Any:
     """``a`` where ``cond`` holds, else ``b``; both are evaluated."""
+    if isinstance(a, UnknownDim) or isinstance(b, UnknownDim):
+        return UNKNOWN
     like = a if isinstance(a, Expr) else b
     if not isinstance(like, Expr):
         a = const(a, "int64")

@@ -20,6 +20,7 @@ from tinygraph.tensor.index import Subtensor
 from tinygraph.tensor.shape import DimShuffle, Reshape, Shape, ShapeI
 
 if TYPE_CHECKING:
+    from tinygraph.scan.inner import InnerGraph
     from tinygraph.scan.op import Scan
 
 #: these read no values: what stands behind them is inferred, not computed
@@ -42,7 +43,7 @@ class Keeping:
         self._outputs = set(op.inner.outputs)
         self._inner = {o for node in op.inner.nodes for o in node.outputs}
         self._fixed = _invariants(op)
-        self._stackable = None if op.spec.recompute else _stackable(op)
+        self._stackable = None if op.spec.recompute else stackable(op.inner)
 
     def read_by(self, results: Sequence[Variable]) -> None:
         """Sort the forward values at which the graph of ``results`` begins."""
@@ -106,11 +107,11 @@ def _invariants(op: Scan) -> set[Variable]:
     return found
 
 
-def _stackable(op: Scan) -> set[Variable]:
+def stackable(inner: InnerGraph) -> set[Variable]:
     """Inner variables whose shape is the same at every step, as far as the shape rules can tell."""
     count = 0
     given = []
-    for v in op.inner.inputs:
+    for v in inner.inputs:
         if not isinstance(v.type, TensorType):
             given.append(Operand(str(v.type), (), None, v))
             continue
@@ -119,7 +120,7 @@ def _stackable(op: Scan) -> set[Variable]:
             dims.append(param(f"d{count}") if d is None else d)
             count += 1
         given.append(Operand(v.type.dtype, tuple(dims), None, v))
-    known = op.inner.operands(given)
+    known = inner.operands(given)
     return {
         v for v, operand in known.items()
         if isinstance(v.type, TensorType) and all(isinstance(d, (int, Expr)) for d in operand.shape)

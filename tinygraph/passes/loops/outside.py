@@ -18,7 +18,9 @@ from tinygraph.passes.loops.common import cut, loops, replace_loop
 from tinygraph.passes.loops.lift import Lifted, Steps, fixed, lift
 from tinygraph.passes.loops.sums import SumLifter, running_sums
 from tinygraph.passes.rewrite import Context, graph_pass
+from tinygraph.scan.inner import InnerGraph
 from tinygraph.scan.parts import Given, OutPart, Parts, StatePart
+from tinygraph.scan.saved import stackable
 
 
 @graph_pass("loop_before", "loop")
@@ -83,6 +85,7 @@ class After:
         self.core = set(ancestors(staying, blockers=parts.inner_inputs()))
         self.env: dict[Variable, Lifted | None] = {g.inner: Lifted(g.outer, False) for g in parts.nonseqs}
         self.env.update({g.inner: _sequence(g.outer, parts) for g in parts.seqs})
+        self._stackable: set[Variable] | None = None
         self.exposed: dict[Variable, Variable] = {}  # inner value -> what stands for its rows until the node is made
         self.histories: dict[StatePart, Variable] = {}
         self._readings = {v: (s, k) for s in parts.states for k, v in zip(s.taps, s.readings, strict=True)}
@@ -125,6 +128,10 @@ class After:
         """Rows of a value that the loop computes: handed out as an output."""
         if not isinstance(v.type, TensorType) or v.owner is None:
             return None
+        if self._stackable is None:
+            self._stackable = stackable(InnerGraph(self.parts.inner_inputs(), self.parts.inner_outputs()))
+        if v not in self._stackable:
+            return None  # of another shape at every step
         if v not in self.exposed:
             self.exposed[v] = TensorType(v.type.dtype, (None, *v.type.shape))()
         return Lifted(self.exposed[v], True)
