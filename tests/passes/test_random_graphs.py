@@ -1,0 +1,67 @@
+"""Random graphs: no passes, the whole pipeline, each stage alone, and the compiled function agree."""
+
+import numpy as np
+import pytest
+
+import tinygraph as tg
+import tinygraph.tensor as T
+from tests.passes.random_graphs import Builder
+from tinygraph.compile.mode import Mode
+from tinygraph.graph.fgraph import FunctionGraph
+from tinygraph.passes.check import difference
+from tinygraph.passes.pipeline import PIPELINE, optimise
+from tinygraph.passes.reference import evaluate
+from tinygraph.printing.ssa import ssa
+
+STAGES = [s for s in PIPELINE if s.rules]
+
+
+def built(seed, dtype="float64"):
+    """A random graph with, for odd seeds, a gradient among its outputs; and values for its inputs."""
+    b = Builder(seed, dtype).grow(8)
+    outputs = b.outputs()
+    if seed % 2:
+        outputs.append(T.grad(outputs[1], b.x, disconnected_inputs="ignore"))
+    return [b.x, b.y, b.b], outputs, b.values()
+
+
+def agree(before, after):
+    for a, b in zip(before, after, strict=True):
+        assert difference(a, b, True, operands=1.0) is None
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_each_rewrite_keeps_values_and_a_second_run_changes_nothing(seed):
+    inputs, outputs, values = built(seed)
+    f = FunctionGraph(inputs, outputs)
+    before = evaluate(f.outputs, dict(zip(f.inputs, values, strict=True)))
+    optimise(f, check=values)
+    f.verify()
+    agree(before, evaluate(f.outputs, dict(zip(f.inputs, values, strict=True))))
+    text = ssa(f)
+    optimise(f)
+    assert ssa(f) == text
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=[s.name for s in STAGES])
+@pytest.mark.parametrize("seed", range(60, 75))
+def test_each_stage_alone_keeps_values(seed, stage):
+    inputs, outputs, values = built(seed, "float32" if seed % 3 == 0 else "float64")
+    f = FunctionGraph(inputs, outputs)
+    optimise(f, check=values, pipeline=[stage])
+    f.verify()
+
+
+@pytest.mark.parametrize("seed", range(75, 95))
+def test_compiled_function_agrees_with_and_without_passes(seed):
+    inputs, outputs, values = built(seed)
+    plain = tg.function(inputs, outputs, mode=Mode("none"), on_unused_input="ignore")(*values)
+    quick = tg.function(inputs, outputs, on_unused_input="ignore")(*values)
+    agree([np.asarray(v) for v in plain], [np.asarray(v) for v in quick])
+
+
+def test_fast_math_agrees_on_ordinary_values():
+    for seed in range(95, 110):
+        inputs, outputs, values = built(seed)
+        f = FunctionGraph(inputs, outputs)
+        optimise(f, Mode().including("fast_math"), check=values)
