@@ -1,0 +1,169 @@
+"""``python -m tests.benchmarks``: every work on every target against the peers, in one run, alternating, by medians.
+
+Prints a table and writes JSON (``--json FILE``). Threads: as many as the process may use, for all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tests.benchmarks import shapes
+from tests.benchmarks.timing import compare
+
+#: work -> (function in the steps modules, its arguments)
+WORKS: dict[str, tuple[str, tuple]] = {
+    "LeNet, batch 500": ("lenet", ()),
+    "network3, batch 10": ("network3", ()),
+    "MLP, dropout, RMSprop, batch 128": ("mlp", ()),
+    "RNN H256 T50 B32": ("rnn", (shapes.RNN_LARGE,)),
+    "RNN H128 T50 B1": ("rnn", (shapes.RNN_SMALL,)),
+    "elementwise, 1e6": ("elementwise", ()),
+    "softmax + cross-entropy 4096x1000": ("softmax_cross_entropy", ()),
+    "scalar a + b": ("scalar_add", ()),
+}
+PEERS = {"PyTorch": "tests.benchmarks.torch_steps", "JAX": "tests.benchmarks.jax_steps"}
+
+
+def targets() -> list[str]:
+    """Targets of tinygraph that can run here."""
+    try:
+        import llvmlite  # noqa: F401
+    except ImportError:
+        return ["numpy"]
+    return ["numpy", "llvm"]
+
+
+def candidates(function: str, arguments: tuple, wanted: list[str]) -> dict[str, Callable[[], Any]]:
+    """Every implementation of a work that is installed."""
+    from tests.benchmarks import tinygraph_steps
+
+    found: dict[str, Callable[[], Any]] = {}
+    for target in wanted:
+        found[f"tinygraph {target}"] = getattr(tinygraph_steps, function)(target, *arguments)
+    for peer, module in PEERS.items():
+        try:
+            steps = importlib.import_module(module)
+        except ImportError as error:
+            print(f"  {peer} is left out: {error}", file=sys.stderr)
+            continue
+        make = getattr(steps, function, None)
+        for variant, step in (make(*arguments) if make else {}).items():
+            found[f"{peer} {variant}"] = step
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """The machine in general terms, with its measured product rate and copy bandwidth."""
+    a = np.random.default_rng(0).random((1500, 1500), dtype=np.float32)
+    big = np.zeros(32_000_000, dtype=np.float32)
+    other = np.empty_like(big)
+    product = min(_timed(lambda: a @ a) for _ in range(5))
+    copy = min(_timed(lambda: np.copyto(other, big)) for _ in range(5))
+    return {
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "gemm GFLOP/s": round(2 * 1500**3 / product / 1e9),
+        "copy GB/s": round(2 * big.nbytes / copy / 1e9, 1),
+    }
+
+
+def _timed(call: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+_FIRST = """
+import time
+begin = time.perf_counter()
+from tests.benchmarks import tinygraph_steps
+ready = time.perf_counter()
+step = tinygraph_steps.{work}
+step()
+print(time.perf_counter() - ready, ready - begin)
+"""
+
+
+def first_result(work: str) -> tuple[float, float]:
+    """Seconds from the first line of a graph to its first result, in a new process; and seconds of imports before."""
+    out = subprocess.run([sys.executable, "-c", _FIRST.format(work=work)], capture_output=True, text=True, check=True)
+    build, imports = (float(x) for x in out.stdout.split())
+    return build, imports
+
+
+def compile_times() -> dict[str, float]:
+    """Seconds to compile and first call chains of so many nodes."""
+    import tinygraph
+    import tinygraph.tensor as T
+
+    out = {}
+    for n in (1000, 2000, 4000, 8000, 16000):
+        x = T.vector("x")
+        y = x
+        for i in range(n):
+            y = (T.tanh(y), y * 1.5, y + x, T.sqrt(T.abs(y)) if i % 8 == 3 else y - 0.5)[i % 4]
+        begin = time.perf_counter()
+        tinygraph.function([x], y, mode=tinygraph.Mode(target="numpy"))(np.ones(8))
+        out[f"{n} nodes"] = time.perf_counter() - begin
+        gc.collect()
+    return out
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1e6:9.2f} us" if seconds < 1e-3 else f"{seconds * 1e3:9.2f} ms"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", help="works whose name contains this")
+    parser.add_argument("--seconds", type=float, default=3.0, help="time spent on each candidate (default 3)")
+    parser.add_argument("--json", help="write the results to this file")
+    parser.add_argument("--no-compile-times", action="store_true", help="leave out graphs of many nodes")
+    args = parser.parse_args()
+    results: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d"), "works": {}}
+    print(results["machine"])
+    for work, (function, arguments) in WORKS.items():
+        if args.only and args.only.lower() not in work.lower():
+            continue
+        print(f"\n{work}")
+        times = compare(candidates(function, arguments, targets()), args.seconds)
+        peers = [t for name, t in times.items() if not name.startswith("tinygraph")]
+        best = min(peers, default=None)
+        for name, t in times.items():
+            ratio = f"   {t / best:5.2f} of the best peer" if best and name.startswith("tinygraph") else ""
+            print(f"  {name:24s} {_duration(t)}{ratio}")
+        results["works"][work] = times
+        gc.collect()
+    if not args.only:
+        print("\nfrom graph to first result (and imports before it), s")
+        for target in targets():
+            for label, call in (("LeNet", f"lenet({target!r})"), ("RNN", f"rnn({target!r}, tinygraph_steps.shapes.RNN_LARGE)")):
+                build, imports = first_result(call)
+                results.setdefault("first result", {})[f"{label} {target}"] = build
+                print(f"  {label} {target:10s} {build:6.2f}  ({imports:.2f})")
+    if not args.only and not args.no_compile_times:
+        results["compile"] = compile_times()
+        print("\ncompile and first call, s")
+        for name, t in results["compile"].items():
+            print(f"  {name:12s} {t:6.2f}")
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""The works that are measured, by name, with their sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """A language model's training step: one-hot input, one hidden layer, softmax, plain gradient descent."""
+
+    vocabulary: int
+    hidden: int
+    batch: int
+    steps: int
+
+
+LENET_BATCH = 500
+NETWORK3_BATCH = 10
+MLP_BATCH = 128
+RNN_LARGE = Recurrent(65, 256, 32, 50)
+RNN_SMALL = Recurrent(65, 128, 1, 50)
+ELEMENTS = 1_000_000
+SOFTMAX = (4096, 1000)
+
+
+def images(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Random images (n, 784) in float32 and labels (n,) in int32."""
+    rng = np.random.default_rng(seed)
+    return rng.random((n, 784), dtype=np.float32), rng.integers(0, 10, n).astype(np.int32)
+
+
+def weights(*shape: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed + sum(shape))
+    return (rng.standard_normal(shape) / np.sqrt(max(np.prod(shape[:-1]), 1))).astype(np.float32)
+
+
+def text(size: Recurrent, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Characters (steps, batch) and the ones that follow them."""
+    rng = np.random.default_rng(seed)
+    letters = rng.integers(0, size.vocabulary, (size.steps + 1, size.batch)).astype(np.int32)
+    return letters[:-1], letters[1:]

@@ -1,0 +1,131 @@
+"""The works in tinygraph: each function makes a callable without arguments that runs one step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import tinygraph
+import tinygraph.tensor as T
+from tests.benchmarks import shapes
+from tinygraph import Mode, function, grad, shared
+from tinygraph.tensor.shared_randomstreams import RandomStreams
+from tinygraph.tensor.signal import downsample
+
+Step = Callable[[], Any]
+
+
+def _shared(value: np.ndarray) -> Any:
+    return shared(value.astype("float32"))
+
+
+def _conv_pool(x: Any, maps: int, filters: int) -> tuple[Any, list[Any]]:
+    w, b = _shared(shapes.weights(filters, maps, 5, 5)), _shared(np.zeros(filters))
+    pooled = downsample.max_pool_2d(T.nnet.conv2d(x, w), ds=(2, 2), ignore_border=True)
+    return pooled + b.dimshuffle("x", 0, "x", "x"), [w, b]
+
+
+def _dense(x: Any, n_in: int, n_out: int) -> tuple[Any, list[Any]]:
+    w, b = _shared(shapes.weights(n_in, n_out)), _shared(np.zeros(n_out))
+    return T.dot(x, w) + b, [w, b]
+
+
+def _nll(z: Any, y: Any) -> Any:
+    return -T.mean(T.log(T.nnet.softmax(z))[T.arange(y.shape[0]), y])
+
+
+def lenet(target: str, batch: int = shapes.LENET_BATCH) -> Step:
+    """The LeNet tutorial's training step on a slice of a shared data set."""
+    images, labels = shapes.images(batch * 2)
+    data_x, data_y = shared(images), shared(labels)
+    i, x, y = T.lscalar("i"), T.fmatrix("x"), T.ivector("y")
+    h, p0 = _conv_pool(x.reshape((batch, 1, 28, 28)), 1, 20)
+    h, p1 = _conv_pool(T.tanh(h), 20, 50)
+    h, p2 = _dense(T.tanh(h).flatten(2), 800, 500)
+    z, p3 = _dense(T.tanh(h), 500, 10)
+    step = _train(target, [i], _nll(z, y), p0 + p1 + p2 + p3, 0.1,
+                  {x: data_x[i * batch : (i + 1) * batch], y: data_y[i * batch : (i + 1) * batch]})  # fmt: skip
+    return lambda: step(0)
+
+
+def network3(target: str, batch: int = shapes.NETWORK3_BATCH) -> Step:
+    """The book's network: one convolution, 100 hidden units, all sigmoid."""
+    images, labels = shapes.images(batch * 2)
+    data_x, data_y = shared(images), shared(labels)
+    i, x, y = T.lscalar("i"), T.fmatrix("x"), T.ivector("y")
+    h, p0 = _conv_pool(x.reshape((batch, 1, 28, 28)), 1, 20)
+    h, p1 = _dense(T.nnet.sigmoid(h).reshape((batch, 2880)), 2880, 100)
+    z, p2 = _dense(T.nnet.sigmoid(h), 100, 10)
+    step = _train(target, [i], _nll(z, y), p0 + p1 + p2, 0.1,
+                  {x: data_x[i * batch : (i + 1) * batch], y: data_y[i * batch : (i + 1) * batch]})  # fmt: skip
+    return lambda: step(0)
+
+
+def mlp(target: str, batch: int = shapes.MLP_BATCH) -> Step:
+    """784-625-625-10 with relu, dropout (0.2 of the input, 0.5 of the hidden units) and RMSprop."""
+    streams = RandomStreams(1)
+    x, y = T.fmatrix("x"), T.ivector("y")
+
+    def dropout(h: Any, p: float) -> Any:
+        return h * streams.binomial(size=h.shape, p=1 - p, dtype="float32") / np.float32(1 - p)
+
+    h, p0 = _dense(dropout(x, 0.2), 784, 625)
+    h, p1 = _dense(dropout(T.maximum(h, 0), 0.5), 625, 625)
+    z, p2 = _dense(dropout(T.maximum(h, 0), 0.5), 625, 10)
+    params = p0 + p1 + p2
+    updates = []
+    for p, g in zip(params, grad(_nll(z, y), params), strict=True):
+        a = shared(p.get_value() * 0)
+        a_new = 0.9 * a + 0.1 * g**2
+        updates += [(a, a_new), (p, p - 0.001 * g / T.sqrt(a_new + 1e-6))]
+    f = function([x, y], _nll(z, y), updates=updates, mode=Mode(target=target))
+    images, labels = shapes.images(batch)
+    return lambda: f(images, labels)
+
+
+def rnn(target: str, size: shapes.Recurrent) -> Step:
+    """A character model's step: scan over one-hot letters, gradients through all steps, plain descent."""
+    v, n = size.vocabulary, size.hidden
+    w, u, b = _shared(shapes.weights(v, n)), _shared(shapes.weights(n, n)), _shared(np.zeros(n))
+    wo, bo = _shared(shapes.weights(n, v)), _shared(np.zeros(v))
+    x, y = T.imatrix("x"), T.imatrix("y")
+
+    def step(x_t: Any, h: Any) -> Any:
+        return T.tanh(x_t + T.dot(h, u))
+
+    start = T.zeros((x.shape[1], n), dtype="float32")
+    hidden, _ = tinygraph.scan(step, sequences=[w[x] + b], outputs_info=[start])
+    z = T.dot(hidden.reshape((-1, n)), wo) + bo
+    f = _train(target, [x, y], _nll(z, y.flatten()), [w, u, b, wo, bo], 0.1)
+    letters, following = shapes.text(size)
+    return lambda: f(letters, following)
+
+
+def elementwise(target: str, n: int = shapes.ELEMENTS) -> Step:
+    x = T.fvector("x")
+    f = function([x], T.exp(-x * x) * T.sin(x) + T.log1p(x) * T.sqrt(x + 1), mode=Mode(target=target))
+    value = np.random.default_rng(0).random(n, dtype=np.float32)
+    return lambda: f(value)
+
+
+def softmax_cross_entropy(target: str, shape: tuple[int, int] = shapes.SOFTMAX) -> Step:
+    x, y = T.fmatrix("x"), T.ivector("y")
+    loss = _nll(x, y)
+    f = function([x, y], [loss, grad(loss, x)], mode=Mode(target=target))
+    rng = np.random.default_rng(0)
+    value, labels = rng.standard_normal(shape, dtype=np.float32), rng.integers(0, shape[1], shape[0]).astype("int32")
+    return lambda: f(value, labels)
+
+
+def scalar_add(target: str) -> Step:
+    a, b = T.dscalars("a", "b")
+    f = function([a, b], a + b, mode=Mode(target=target))
+    one, two = np.array(1.0), np.array(2.0)
+    return lambda: f(one, two)
+
+
+def _train(target: str, inputs: list[Any], cost: Any, params: list[Any], rate: float, givens: Any = None) -> Any:
+    updates = [(p, p - np.float32(rate) * g) for p, g in zip(params, grad(cost, params), strict=True)]
+    return function(inputs, cost, updates=updates, givens=givens, mode=Mode(target=target))
