@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+import scipy.special
 
 import tinygraph.tensor as T
 from tinygraph.tensor import nlinalg, slinalg
@@ -313,6 +314,9 @@ SIX = rng.standard_normal((4, 6, 8, 3))
 case("tensorinv", nlinalg.tensorinv, [SIX], np.linalg.tensorinv(SIX), grad=False)
 FIVE = rng.standard_normal((2, 3, 6))
 case("tensorsolve", nlinalg.tensorsolve, [FIVE, X[:2, :3]], np.linalg.tensorsolve(FIVE, X[:2, :3]))
+
+case("gammainc", lambda x: [T.gammainc(2.5, x), T.gammaincc(2.5, x)], [X],
+     [scipy.special.gammainc(2.5, X), scipy.special.gammaincc(2.5, X)])  # fmt: skip
 
 # -- Fourier transforms -------------------------------------------------------------------------------------------
 

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import scipy.special
+import scipy.stats
 
 import tinygraph.tensor as T
 from tinygraph.compile.function import function
+from tinygraph.errors import NullTypeGradError
 from tinygraph.gradient import verify_grad
 from tinygraph.tensor import formulas
 from tinygraph.tensor.elemwise import SCALAR_OPS
@@ -42,6 +44,18 @@ CASES = {
     "i1": (T.i1, scipy.special.i1, np.linspace(-80, 80, 4001), 24),
     "j0": (T.j0, scipy.special.j0, np.linspace(-80, 80, 4001), 6),
     "j1": (T.j1, scipy.special.j1, np.linspace(-80, 80, 4001), 6),
+    "gammainc": (
+        lambda x: T.gammainc(2.5, x),
+        lambda x: scipy.special.gammainc(2.5, x),
+        np.linspace(0.01, 40, 1001),
+        30,
+    ),
+    "gammaincc": (
+        lambda x: T.gammaincc(0.75, x),
+        lambda x: scipy.special.gammaincc(0.75, x),
+        np.linspace(0, 20, 1001),
+        60,
+    ),
     "xlogx": (T.xlogx.xlogx, lambda x: scipy.special.xlogy(x, x), np.r_[0, TINY, np.linspace(1, 9)], 3),
 }
 
@@ -127,6 +141,22 @@ def test_a_formula_means_the_same_as_an_expression_and_on_arrays(name):
         points
     )
     np.testing.assert_allclose(compiled, row.numpy(points), rtol=1e-14)
+
+
+def test_incomplete_gamma_functions():
+    a, x = np.array([[0.1], [1.0], [7.5], [90.0]]), np.array([0.0, 0.05, 1.0, 8.0, 80.0, 200.0, np.inf])
+    left, right = T.dmatrix(), T.dvector()
+    lower, upper, chi = function(
+        [left, right], [T.gammainc(left, right), T.gammaincc(left, right), T.chi2sf(right, left)]
+    )(a, x)
+    np.testing.assert_allclose(lower, scipy.special.gammainc(a, x), rtol=1e-12)
+    np.testing.assert_allclose(upper, scipy.special.gammaincc(a, x), rtol=1e-10, atol=1e-300)
+    np.testing.assert_allclose(chi, scipy.stats.chi2.sf(x, a), rtol=1e-10, atol=1e-300)
+    verify_grad(lambda x: T.gammainc(2.5, x), [np.array([0.5, 2.0, 9.0])])
+    verify_grad(lambda x: T.chi2sf(x, 3), [np.array([0.5, 2.0, 9.0])])
+    assert np.isnan(function([right], T.gammainc(-1.0, right))([1.0]))
+    with pytest.raises(NullTypeGradError, match="not implemented"):
+        T.grad(T.gammainc(left, 1.0).sum(), left)
 
 
 def test_polynomials_are_in_rising_powers():

@@ -66,6 +66,7 @@ from tinygraph.tensor.selection import (
     unravel_index,
 )
 from tinygraph.tensor.special import *  # noqa: F403
+from tinygraph.tensor.incomplete_gamma import chi2sf, gammainc, gammaincc
 from tinygraph.tensor.sort import argsort, argtopk, searchsorted, sort, topk, topk_and_argtopk
 from tinygraph.tensor.counting import bincount, unique
 from tinygraph.tensor.extra_ops import bartlett

@@ -125,7 +125,8 @@ def erfcx(x: Any) -> Any:
     """``exp(x^2) erfc(x)``, without overflow for positive x."""
     a = _abs(x)
     scaled = _scaled_erfc(a)
-    far = _where(x < 0.0, 2.0 * _exp_square(_min(a, 28.0), 1.0) - scaled, scaled)
+    below = _where(x < 0.0, _min(a, 28.0), 0.0)
+    far = _where(x < 0.0, 2.0 * _exp_square(below, 1.0) - scaled, scaled)
     return _where(a <= _NEAR, _exp_square(_min(a, 0.5), 1.0) * (1.0 - _erf_near(x)), far)
 
 

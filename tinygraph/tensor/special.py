@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph.program.expr import call, const, select
+from tinygraph.program.expr import Expr, call, const, select
 from tinygraph.tensor import formulas
 from tinygraph.tensor.basic import as_tensor_variable
 from tinygraph.tensor.elemwise import Elemwise, elemwise
@@ -93,8 +93,10 @@ def _over(y: Any, x: Any, at_zero: float) -> Any:
 # -- x log y, and sums of exponentials ----------------------------------------------------------------------------
 
 
-def _numpy_xlogy0(x: Any, y: Any) -> Any:
-    return np.where(x == 0, x * 0, x * np.log(y))
+def _xlogy0(x: Any, y: Any) -> Any:
+    if isinstance(x, Expr):
+        return x * call("log", select(call("eq", x, const(0, x.dtype)), const(1, x.dtype), y))
+    return x * np.log(np.where(x == 0, x.dtype.type(1), y))
 
 
 def _log(x: Any) -> Any:
@@ -103,16 +105,10 @@ def _log(x: Any) -> Any:
     return log(x)
 
 
-xlogx = elemwise(
-    "xlogx", 1, lambda x: _numpy_xlogy0(x, x), "x * log(x), 0 at 0", out="float", domain=(0.1, 3.0),
-    expr=lambda x: select(call("eq", x, const(0, x.dtype)), const(0, x.dtype), x * call("log", x)),
-    vjp=lambda g, out, x: (g * (1 + _log(x)),),
-)  # fmt: skip
-xlogy0 = elemwise(
-    "xlogy0", 2, _numpy_xlogy0, "x * log(y), 0 where x is 0", out="float", domain=(0.1, 3.0),
-    expr=lambda x, y: select(call("eq", x, const(0, x.dtype)), const(0, x.dtype), x * call("log", y)),
-    vjp=lambda g, out, x, y: (g * _log(y), g * x / y),
-)  # fmt: skip
+xlogx = elemwise("xlogx", 1, lambda x: _xlogy0(x, x), "x * log(x), 0 at 0", out="float", expr=lambda x: _xlogy0(x, x),
+                 vjp=lambda g, out, x: (g * (1 + _log(x)),), domain=(0.1, 3.0))  # fmt: skip
+xlogy0 = elemwise("xlogy0", 2, _xlogy0, "x * log(y), 0 where x is 0", out="float", expr=_xlogy0,
+                  vjp=lambda g, out, x, y: (g * _log(y), g * x / y), domain=(0.1, 3.0))  # fmt: skip
 
 
 def logaddexp(*xs: Any) -> Any:
