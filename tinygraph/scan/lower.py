@@ -60,7 +60,9 @@ def lower_scan(op: Scan, b: Builder, node: Apply, inputs: Sequence[Array]) -> Se
     """Emit the loop; arrays of its outputs."""
     spec = op.spec
     (steps,) = b.sizes(node)[:1]
-    outer = op.outer(inputs)
+    outer, names = op.outer(inputs), op.outer(node.inputs)
+    op.check_lengths(steps, [x.shape[0] for x in outer.seqs], [x.shape[0] for x in outer.inits],
+                     [*names.seqs, *names.inits])  # fmt: skip
     limit = None if outer.limit is None else b.contiguous(outer.limit)
     for x in (*outer.seqs, *outer.inits, *outer.nonseqs):
         if x.value is None:

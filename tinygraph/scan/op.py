@@ -162,7 +162,8 @@ class Scan(Op):
     def infer(self, *inputs: Operand) -> list[tuple[str, Sequence[Dim]]]:
         outer = self.outer(inputs)
         steps = outer.n_steps.scalar()
-        self._check_lengths(steps, outer)
+        self.check_lengths(steps, [x.shape[0] for x in outer.seqs], [x.shape[0] for x in outer.inits],
+                           [x.var for x in (*outer.seqs, *outer.inits)])  # fmt: skip
         found: list[tuple[str, Sequence[Dim]]] = []
         for s, init in zip(self.spec.states, outer.inits, strict=True):
             rows = steps + s.depth if s.keep is None else s.keep
@@ -198,7 +199,8 @@ class Scan(Op):
         """The number of steps."""
         return (inputs[0].scalar(),)
 
-    def _check_lengths(self, steps: Dim, outer: Outer) -> None:
+    def check_lengths(self, steps: Dim, seqs: Sequence[Dim], inits: Sequence[Dim], names: Sequence[Any]) -> None:
+        """ShapeMismatch unless there is a row for each step, where that is known; ``names`` of sequences and states."""
         if not isinstance(steps, int):
             return
         label = self.spec.label
@@ -209,20 +211,16 @@ class Scan(Op):
             )
         if steps < self.spec.at_least:
             raise ShapeMismatch(
-                f"{label}: {steps} steps, but {self.spec.at_least} of the last results are asked for (such as result[-1]"
-                "); a loop without steps has none"
+                f"{label}: {steps} steps, but {self.spec.at_least} of the last results are asked for (such as "
+                "result[-1]); a loop without steps has none"
             )
-        for k, seq in enumerate(outer.seqs):
-            n = seq.shape[0]
+        for k, n in enumerate(seqs):
             if isinstance(n, int) and n < steps:
-                raise ShapeMismatch(
-                    f"{label}: sequence {k} ({seq.var}) has {n} elements for {steps} steps; make it longer, "
-                    "or leave n_steps out to run as far as the shortest sequence goes"
-                )
-        for k, (s, init) in enumerate(zip(self.spec.states, outer.inits, strict=True)):
-            n = init.shape[0]
+                raise ShapeMismatch(too_short(label, f"sequence {k} ({names[k]})", n, steps))
+        for k, (s, n) in enumerate(zip(self.spec.states, inits, strict=True)):
             if isinstance(n, int) and n != s.depth:
-                raise ShapeMismatch(f"{label}: state {k} needs {s.depth} initial values, got {n} ({init.var})")
+                name = names[len(seqs) + k]
+                raise ShapeMismatch(f"{label}: state {k} needs {s.depth} initial values, got {n} ({name})")
 
     def do_constant_folding(self, fgraph: Any, node: Apply) -> bool:
         """Loops run when the function does: how long they take is the user's affair."""
@@ -321,3 +319,11 @@ class Scan(Op):
         from tinygraph.scan.lower import lower_scan
 
         return lower_scan(self, b, node, inputs)
+
+
+def too_short(label: str, what: str, rows: int, steps: int) -> str:
+    """The message for a sequence with fewer elements than there are steps."""
+    return (
+        f"{label}: {what} has {rows} elements for {steps} steps; make it longer, or leave n_steps out to run as far as "
+        "the shortest sequence goes"
+    )

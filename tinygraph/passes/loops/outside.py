@@ -14,7 +14,7 @@ from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.traversal import ancestors, clone, toposort
 from tinygraph.graph.variable import Constant, Variable
 from tinygraph.passes.loops.associate import regroup_sums
-from tinygraph.passes.loops.common import cut, loops, replace_loop
+from tinygraph.passes.loops.common import loops, replace_loop, rows_of
 from tinygraph.passes.loops.lift import Lifted, Steps, fixed, lift
 from tinygraph.passes.loops.sums import SumLifter, running_sums
 from tinygraph.passes.rewrite import Context, graph_pass
@@ -38,7 +38,7 @@ def pull_before(parts: Parts) -> bool:
     env: dict[Variable, Lifted] = {g.inner: Lifted(g.outer, False) for g in parts.nonseqs}
     steps = Steps(parts.n_steps)
     if parts.limit is None:  # else rows of steps that are not taken hold nothing
-        env.update({g.inner: _sequence(g.outer, parts) for g in parts.seqs})
+        env.update({g.inner: Lifted(rows_of(g, parts), True) for g in parts.seqs})
     lifted: set[Variable] = set()
     nodes = toposort(parts.inner_outputs(), blockers=parts.inner_inputs())
     for node in nodes:
@@ -60,11 +60,6 @@ def pull_before(parts: Parts) -> bool:
     return True
 
 
-def _sequence(outer: Any, parts: Parts) -> Lifted:
-    """A sequence, cut to the steps: it may be longer."""
-    return Lifted(cut(outer, parts.n_steps), True)
-
-
 def _stand_in(parts: Parts, v: Variable, value: Lifted) -> Variable:
     """An inner variable for a value that now comes from outside."""
     if value.moving:
@@ -84,7 +79,7 @@ class After:
         #: what the loop computes in any case
         self.core = set(ancestors(staying, blockers=parts.inner_inputs()))
         self.env: dict[Variable, Lifted | None] = {g.inner: Lifted(g.outer, False) for g in parts.nonseqs}
-        self.env.update({g.inner: _sequence(g.outer, parts) for g in parts.seqs})
+        self.env.update({g.inner: Lifted(rows_of(g, parts), True) for g in parts.seqs})
         self._stackable: set[Variable] | None = None
         self.exposed: dict[Variable, Variable] = {}  # inner value -> what stands for its rows until the node is made
         self.histories: dict[StatePart, Variable] = {}
@@ -122,7 +117,7 @@ class After:
             t: TensorType = s.new.type  # type: ignore[assignment]
             self.histories[s] = TensorType(t.dtype, (None, *t.shape))()
         h: Any = self.histories[s]
-        return Lifted(cut(h[first:] if first else h, self.parts.n_steps), True)
+        return Lifted((h[first:] if first else h)[: self.parts.n_steps], True)
 
     def _expose(self, v: Variable) -> Lifted | None:
         """Rows of a value that the loop computes: handed out as an output."""
