@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygraph.compile.placement import on_host, place
 from tinygraph.graph.shared import Container
 from tinygraph.graph.tensortype import TensorType
 
@@ -31,7 +32,7 @@ def print_caller(f: CompiledFunction) -> tuple[str, Callable[[Any], Any]]:
     for k, container in enumerate(f.containers):
         space[f"c{k}"] = container
     lines = _check_lines(f, inputs, space)
-    run = [f"s{k} = c{k}.value" for k in range(len(f.containers))]
+    run = _shared_lines(f, space)
     args = _tuple(inputs + shared)
     run += [
         f"key = {_key(f, inputs, shared)}" + (f" + sizes({args})" if f._has_runtime else ""),
@@ -78,6 +79,28 @@ def _committing(f: CompiledFunction, run: list[str], result: str, space: dict[st
     ]
 
 
+def _shared_lines(f: CompiledFunction, space: dict[str, Any]) -> list[str]:
+    """The values of shared variables, each moved to where the function runs if it lies elsewhere."""
+    lines = []
+    space["move"] = on_host if f.device is None else partial(place, f.device)
+    for k, v in enumerate(f.shared):
+        lines.append(f"s{k} = c{k}.value")
+        if isinstance(v.type, TensorType):
+            elsewhere = f"type(s{k}) is not ndarray" if f.device is None else f"not is_ours(s{k}) or c{k}.device.device is not ours"
+            lines += [f"if {elsewhere}:", f"    s{k} = move(c{k})"]
+    if f.device is not None:
+        space.update(is_ours=f.device.is_array, ours=f.device)
+    return lines
+
+
+def _contiguous_lines(f: CompiledFunction) -> list[str]:
+    """A device takes its arguments in C order."""
+    if f.device is None:
+        return []
+    tensors = [i for i, d in enumerate(f.declared) if isinstance(d.variable.type, TensorType)]
+    return [line for i in tensors for line in (f"if not x{i}.flags.c_contiguous:", f"    x{i} = x{i}.copy()")]
+
+
 def _check_lines(f: CompiledFunction, inputs: list[str], space: dict[str, Any]) -> list[str]:
     if not inputs:
         return []
@@ -94,7 +117,7 @@ def _check_lines(f: CompiledFunction, inputs: list[str], space: dict[str, Any]) 
             lines.append(f"        x{i} = check({i}, x{i})")
         else:
             lines.append(f"    x{i} = check({i}, x{i})")
-    return lines
+    return lines + _contiguous_lines(f)
 
 
 def _tuple(names: list[str]) -> str:

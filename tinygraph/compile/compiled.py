@@ -13,14 +13,18 @@ import numpy as np
 
 from tinygraph.compile.caller import print_caller
 from tinygraph.compile.io import In
+from tinygraph.compile.placement import as_device_array
 from tinygraph.config import config
 from tinygraph.errors import DataError, InvalidValue, TinygraphError, TypeMismatch
 from tinygraph.graph.fgraph import FunctionGraph
 from tinygraph.graph.shared import SharedVariable, guard_together
+from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.traversal import clone
 from tinygraph.graph.variable import Variable
 from tinygraph.lower.host import RuntimeSizes, print_host_function
+from tinygraph.lower.lazy import enclose
 from tinygraph.lower.specialise import Layout, specialise
+from tinygraph.targets.registry import default_target
 from tinygraph.targets.registry import target as find_target
 
 #: programs kept by a function, for so many different sets of shapes
@@ -75,6 +79,7 @@ class CompiledFunction:
         self.cells = list(cells) or [None] * len(self.declared)
         if not optimised:
             self._optimise(fgraph, mode, options)
+            enclose(fgraph)
         self.fgraph = fgraph
         self.nodes = fgraph.toposort()
         self.shared = [v for v in fgraph.clients if isinstance(v, SharedVariable)]
@@ -85,7 +90,9 @@ class CompiledFunction:
         self.sizes = RuntimeSizes(self.nodes, [*fgraph.inputs, *self.shared])
         self._has_runtime = bool(self.sizes.sizes)
         self._programs: OrderedDict[Any, Specialised] = OrderedDict()
-        self._target = find_target(mode.target or getattr(options, "target", "") or "numpy")
+        self._target = find_target(mode.target or getattr(options, "target", "") or default_target(options))
+        #: the device that the function runs on; None for the CPU
+        self.device = self._target.device(options) if hasattr(self._target, "device") else None
         self._call = print_caller(self)[1]
         self.compile_seconds = time.perf_counter() - started
 
@@ -102,10 +109,15 @@ class CompiledFunction:
             args = tuple(self._arrange(args, kwargs))
         return self._call(args)
 
-    def _fresh(self, k: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    def _fresh(self, k: int, shape: tuple[int, ...], dtype: str) -> Any:
         """Memory for the new value of updated variable ``k``: its previous buffer if nobody else sees that."""
         container = self.targets[k]
         spare, container.spare = container.spare, None
+        if self.device is not None:
+            ours = self.device.is_array(spare) and tuple(spare.shape) == shape and spare.dtype == dtype
+            if ours and self.device.reusable(spare) and sys.getrefcount(spare) == 2:
+                return spare
+            return self.device.empty(shape, dtype)
         if (
             type(spare) is np.ndarray
             and spare.shape == shape
@@ -158,6 +170,10 @@ class CompiledFunction:
         """Argument ``i`` as its input's type wants it; TypeMismatch that names it otherwise."""
         d = self.declared[i]
         try:
+            if self.device is not None and isinstance(d.variable.type, TensorType):
+                ours = as_device_array(self.device, x, d.variable.type)
+                if ours is not None:
+                    return ours
             return d.variable.type.filter(x, strict=d.strict, allow_downcast=d.allow_downcast)
         except TypeError as error:
             raise TypeMismatch(
@@ -314,8 +330,8 @@ def _copied(cell: SharedVariable) -> SharedVariable:
 
 
 def _layout(x: np.ndarray) -> Layout:
-    if not isinstance(x, np.ndarray):
-        return Layout(())
+    if not isinstance(x, np.ndarray):  # an array on a device, or no array
+        return Layout(tuple(x.shape) if hasattr(x, "shape") else ())
     if x.flags.c_contiguous:
         return Layout(x.shape)
     return Layout(x.shape, tuple(s // x.itemsize for s in x.strides))

@@ -67,8 +67,9 @@ def specialise(
         if ref.buffer.kind == "update":
             ref.buffer.slot = slot
     return Program(
-        name, args[: len(inputs)], args[len(inputs) :], b.constants, b.instructions, out, new, b.params, b.buffers
-    )
+        name, args[: len(inputs)], args[len(inputs) :], b.constants, b.instructions, out, new, b.params, b.buffers,
+        tuple(borrowed),
+    )  # fmt: skip
 
 
 def _result(b: Builder, array: Array, kind: str, taken: set[Any], borrow: bool) -> Ref:

@@ -296,6 +296,7 @@ class Program:
     updates: list[Ref]
     params: dict[str, Expr]
     buffers: list[Buffer]
+    borrowed: tuple[bool, ...] = ()  # outputs that the caller takes as they lie: views of ours, or on the device
 
     def temporaries(self) -> list[Buffer]:
         return [b for b in self.buffers if b.kind == "temp"]

@@ -23,6 +23,11 @@ def target(name: str) -> Any:
     return _TARGETS[name]()
 
 
+def default_target(options: Any = None) -> str:
+    """The target for the device that ``options`` name."""
+    return "cuda" if getattr(options, "device", "cpu").startswith("cuda") else "numpy"
+
+
 class NumpyTarget:
     """Programs as Python functions over NumPy calls; always there."""
 
@@ -49,5 +54,23 @@ class LlvmTarget:
         return LlvmExecutable(program, getattr(options, "threads", 0) or available_cpus())
 
 
+class CudaTarget:
+    """Programs as CUDA C kernels on a GPU, through CuPy."""
+
+    name = "cuda"
+
+    def device(self, options: Any = None) -> Any:
+        """The device that ``options`` name. Raises DeviceUnavailable, saying what is missing."""
+        from tinygraph.targets.cuda.device import device
+
+        return device(getattr(options, "device", "cuda"))
+
+    def compile(self, program: Any, options: Any = None) -> Any:
+        from tinygraph.targets.cuda.executable import CudaExecutable
+
+        return CudaExecutable(program, self.device(options), options)
+
+
 register_target("numpy", NumpyTarget)
+register_target("cuda", CudaTarget)
 register_target("llvm", LlvmTarget)

@@ -1,0 +1,200 @@
+"""The emulator as a device of the ``cuda`` target: what CuPy and cuBLAS do, done with guarded memory and NumPy."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .emulator import DeviceBuffer, Emulator
+
+
+class EmulatedArray:
+    """A C-contiguous array in guarded memory."""
+
+    def __init__(self, buffer: DeviceBuffer, shape: Sequence[int], dtype: Any) -> None:
+        self.buffer, self.shape, self.dtype = buffer, tuple(shape), np.dtype(dtype)
+        self.ptr = buffer.ptr
+
+    @property
+    def nbytes(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def flags(self) -> Any:
+        return np.empty(self.shape, self.dtype).flags
+
+    def host(self) -> np.ndarray:
+        """The memory itself, seen by NumPy."""
+        return memory_view(self.ptr, self.shape, None, self.dtype, self)
+
+    def get(self) -> np.ndarray:
+        return self.host().copy()
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.host().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def __int__(self) -> int:
+        return int(self.host())
+
+    __index__ = __int__
+
+    def __deepcopy__(self, memo: Any) -> EmulatedArray:
+        new = EmulatedArray(DeviceBuffer(max(self.nbytes, 1)), self.shape, self.dtype)
+        new.buffer.put(self.host())
+        return new
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.host()[key]
+
+
+class _Holder:
+    def __init__(self, interface: dict[str, Any], owner: Any) -> None:
+        self.__array_interface__, self.owner = interface, owner
+
+
+def memory_view(address: int, shape: Sequence[int], strides: Any, dtype: Any, owner: Any = None) -> np.ndarray:
+    """NumPy's view of memory; ``strides`` in elements."""
+    dtype = np.dtype(dtype)
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    step = None if strides is None else tuple(s * dtype.itemsize for s in strides)
+    interface = {"data": (address, False), "shape": tuple(shape), "strides": step, "typestr": dtype.str, "version": 3}
+    return np.asarray(_Holder(interface, owner))
+
+
+class EmulatedDevice:
+    """A GPU with few, small thread blocks: each thread is a fiber.
+
+    ``seed`` orders the fibers; ``capacity``, in bytes, makes larger allocations fail; ``captures``: whether calls are
+    replayed as a CUDA graph would be, with the addresses and arguments that they were captured with.
+    """
+
+    arch = "sm_80"
+
+    def __init__(self, seed: int = 0, name: str = "cuda:0", capacity: int | None = None, captures: bool = False) -> None:
+        self.name, self.blocks, self.threads = name, 3, 64
+        self.capacity, self.captures = capacity, captures
+        self.emulator = Emulator(seed=seed, align=256)
+        self.sources: list[str] = []
+        self.recording: list[Callable[[], None]] | None = None
+        self.replays = 0
+
+    def empty(self, shape: Sequence[int], dtype: str) -> EmulatedArray:
+        nbytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        if self.capacity is not None and nbytes > self.capacity:
+            from tinygraph.targets.cuda.device import OutOfDeviceMemory
+
+            raise OutOfDeviceMemory(f"{self.name} has no room for {nbytes} bytes")
+        return EmulatedArray(DeviceBuffer(max(nbytes, 1)), shape, dtype)
+
+    def is_array(self, x: Any) -> bool:
+        return type(x) is EmulatedArray
+
+    def adopt(self, x: Any) -> Any:
+        return None
+
+    def reusable(self, x: EmulatedArray) -> bool:
+        return True
+
+    def pointer(self, x: EmulatedArray) -> int:
+        return x.ptr
+
+    def put(self, x: np.ndarray) -> EmulatedArray:
+        new = self.empty(x.shape, x.dtype.name)
+        new.buffer.put(x)
+        return new
+
+    def fetch(self, x: EmulatedArray) -> np.ndarray:
+        return x.get()
+
+    def _do(self, action: Callable[[], None]) -> None:
+        """Run now, or note for a replay: a graph being captured runs nothing."""
+        if self.recording is not None:
+            self.recording.append(action)
+        else:
+            action()
+
+    def upload(self, address: int, x: np.ndarray) -> None:
+        assert self.recording is None, "host memory was read while a graph was captured"
+        assert x.flags.c_contiguous
+        ctypes.memmove(address, x.ctypes.data, x.nbytes)
+
+    def download(self, address: int, out: np.ndarray) -> None:
+        assert self.recording is None, "the host waited while a graph was captured"
+        ctypes.memmove(out.ctypes.data, address, out.nbytes)
+
+    def copy(self, target: int, source: int, nbytes: int) -> None:
+        self._do(lambda: ctypes.memmove(target, source, nbytes))
+
+    def clear(self, address: int, nbytes: int) -> None:
+        self._do(lambda: ctypes.memset(address, 0, nbytes))
+
+    def compile(self, source: str, options: Sequence[str] = ()) -> Any:
+        self.sources.append(source)
+        folder = os.environ.get("TINYGRAPH_DUMP_SOURCES")
+        if folder:
+            with open(os.path.join(folder, f"{len(os.listdir(folder))}.cu"), "w", encoding="utf-8") as file:
+                file.write(source)
+        return _Module(self, self.emulator.compile(source, [o for o in options if not o.startswith("--")]))
+
+    def gemm(self, product: Any, a: int, b: int, c: int) -> None:
+        p = product
+
+        def run() -> None:
+            left = memory_view(a, (p.batch, p.m, p.k), p.a_strides, p.dtype)
+            right = memory_view(b, (p.batch, p.k, p.n), p.b_strides, p.dtype)
+            out = memory_view(c, (p.batch, p.m, p.n), p.c_strides, p.dtype)
+            if out.size:
+                value = np.matmul(left, right)
+                out[...] = out + value if p.accumulate else value
+
+        self._do(run)
+
+    def routine(self, name: str) -> Any:
+        return None
+
+    def view(self, address: int, shape: Sequence[int], strides: Sequence[int], dtype: str, owner: Any) -> Any:
+        return memory_view(address, shape, strides, dtype, owner)
+
+    def capture(self, run: Callable[[], None]) -> Callable[[], None] | None:
+        if not self.captures:
+            return None
+        self.recording = actions = []
+        try:
+            run()
+        finally:
+            self.recording = None
+
+        def replay() -> None:
+            self.replays += 1
+            for action in actions:
+                action()
+
+        return replay
+
+
+class _Module:
+    """A compiled source whose kernels take part in captures."""
+
+    def __init__(self, device: EmulatedDevice, module: Any) -> None:
+        self.device, self.module = device, module
+
+    def function(self, name: str) -> Callable[..., None]:
+        kernel = self.module.function(name)
+
+        def launch(grid: Sequence[int], block: Sequence[int], args: Sequence[Any], shared_mem: int = 0) -> None:
+            kept = tuple(args)
+            self.device._do(lambda: kernel(grid, block, kept, shared_mem))
+
+        return launch

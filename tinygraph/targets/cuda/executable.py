@@ -1,0 +1,193 @@
+"""Running a printed program on a device: workspaces, arguments and results, and whole calls captured as CUDA graphs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygraph.errors import IndexOutOfRange
+from tinygraph.lower.fuse import fuse
+from tinygraph.lower.plan import ALIGN, MemoryPlan, plan_memory
+from tinygraph.program.instructions import Buffer, Program, Ref
+from tinygraph.targets.cuda import modules
+from tinygraph.targets.cuda.device import Device, OutOfDeviceMemory
+from tinygraph.targets.cuda.kernel import Tuning
+from tinygraph.targets.cuda.printer import ProgramPrinter
+from tinygraph.targets.cuda.schedule import may_group
+from tinygraph.targets.cuda.steps import Frame, fetch
+
+#: captured calls kept by a workspace, each for its own addresses and host integers
+_GRAPHS = 64
+_ERROR_BYTES = 24
+
+
+class CudaExecutable:
+    """A program compiled for a device. Calls from several threads each take a workspace of their own."""
+
+    def __init__(self, program: Program, device: Device, options: Any = None):
+        fuse(program, may_group)
+        self.program = program
+        self.device = device
+        self.printer = ProgramPrinter(program, device, tuning_of(device, options))
+        self.plan: MemoryPlan = plan_memory(program)
+        self.steps = self.printer.steps
+        modules.load(self.printer.launches(), device)
+        self.borrowed = [*program.borrowed, *[False] * len(program.outputs)][: len(program.outputs)]
+        self.fixed = all(s.fixed for s in self.steps)
+        self.checks = any("i64* error" in x.kernel.text for x in self.printer.launches())
+        self.call = self._run
+        self._pool: list[Workspace] = []
+
+    def source(self) -> str:
+        """The CUDA C of the kernels, after the list of what is launched."""
+        return self.printer.source()
+
+    def free(self) -> None:
+        """Give the workspaces' memory back."""
+        self._pool.clear()
+
+    def _run(self, inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
+        """``(outputs, updates)``: host arrays unless borrowed, and device arrays; all of them fresh."""
+        try:
+            w = self._pool.pop()
+        except IndexError:
+            w = Workspace(self)
+        try:
+            return w.run(inputs, shareds, params, fresh)
+        finally:
+            self._pool.append(w)
+
+
+class Workspace:
+    """Memory for one call at a time: temporaries as planned, arguments and results at fixed addresses, constants."""
+
+    def __init__(self, executable: CudaExecutable):
+        self.e = executable
+        self.device = executable.device
+        p = executable.program
+        self.kept: list[Any] = []
+        self.base: dict[Buffer, int] = {}
+        self.graphs: OrderedDict[Any, Callable[[], None] | None] = OrderedDict()
+        try:
+            self._place(p)
+        except OutOfDeviceMemory as error:
+            raise OutOfDeviceMemory(f"{p.name}: {error}\n{largest_buffers(p, executable.plan)}") from error
+
+    def _place(self, p: Program) -> None:
+        e = self.e
+        scratch = e.printer.scratch()
+        self.arena = self._memory(e.plan.peak + ALIGN)
+        for b, offset in e.plan.offsets.items():
+            self.base[b] = self.arena + offset
+        self.scratch = self._memory(scratch) if scratch else 0
+        self.error = self._memory(_ERROR_BYTES)
+        self.device.clear(self.error, _ERROR_BYTES)
+        for b in p.constants:
+            array = self.device.put(np.ascontiguousarray(b.data).reshape(-1))
+            self.kept.append(array)
+            self.base[b] = self.device.pointer(array)
+        for r in (*p.inputs, *p.outputs):
+            if r.buffer.kind in ("input", "output") and r.dtype != "object":
+                self.base[r.buffer] = self._memory(r.buffer.nbytes)
+
+    def _memory(self, nbytes: int) -> int:
+        block = self.device.empty((max(nbytes, 1),), "uint8")
+        self.kept.append(block)
+        return self.device.pointer(block)
+
+    # -- one call -------------------------------------------------------------------------------------------------
+
+    def run(self, inputs: Sequence[Any], shareds: Sequence[Any], params: Sequence[int], fresh: Any) -> tuple:
+        p, device = self.e.program, self.device
+        base = dict(self.base)
+        f = Frame(device, base, dict(zip(p.params, params, strict=True)), self.scratch, self.error)
+        for r, x in zip(p.inputs, inputs, strict=True):
+            self._argument(f, r, x)
+        for r, x in zip(p.shared, shareds, strict=True):
+            if r.dtype == "object":
+                f.objects[r.buffer] = x
+            else:
+                base[r.buffer] = device.pointer(x)
+        updates = []
+        for k, r in enumerate(p.updates):
+            if r.buffer.kind == "update":
+                updates.append(fresh(k, r.shape, r.dtype))
+                base[r.buffer] = device.pointer(updates[-1])
+            else:
+                updates.append(None)
+        self._execute(f)
+        if self.e.checks:
+            self._check()
+        outputs = [self._result(f, r, b) for r, b in zip(p.outputs, self.e.borrowed, strict=True)]
+        updates = [u if u is not None else device.put(np.asarray(fetch(f, r))) for u, r in zip(updates, p.updates, strict=True)]
+        return tuple(outputs), tuple(updates)
+
+    def _argument(self, f: Frame, r: Ref, x: Any) -> None:
+        if r.dtype == "object":
+            f.objects[r.buffer] = x
+        elif self.device.is_array(x):
+            f.base[r.buffer] = self.device.pointer(x)
+        elif x.nbytes:
+            self.device.upload(f.base[r.buffer], x)
+
+    def _execute(self, f: Frame) -> None:
+        """Run the steps, or replay what was captured of them for the same addresses and integers.
+
+        The first call with a key runs step by step, the second is captured: many keys are seen only once.
+        """
+        if not self.e.fixed:
+            return self._steps(f)
+        key = (*f.base.values(), *f.params.values())
+        if key not in self.graphs:
+            self.graphs[key] = None
+            if len(self.graphs) > _GRAPHS:
+                self.graphs.popitem(last=False)
+            return self._steps(f)
+        replay = self.graphs[key]
+        if replay is None:
+            replay = self.device.capture(lambda: self._steps(f))
+            if replay is None:  # the device captures nothing
+                return self._steps(f)
+            self.graphs[key] = replay
+        return replay()
+
+    def _steps(self, f: Frame) -> None:
+        for s in self.e.steps:
+            s.run(f)
+
+    def _check(self) -> None:
+        """Raise for the first index that was out of range; nothing of the call is kept then."""
+        words = np.empty(3, "int64")
+        self.device.download(self.error, words)
+        if words[0]:
+            self.device.clear(self.error, _ERROR_BYTES)
+            raise IndexOutOfRange(f"index {words[1]} is out of range for a dimension of size {words[2]}")
+
+    def _result(self, f: Frame, r: Ref, borrowed: bool) -> Any:
+        """An output: a host array, or a device array for a borrowed one."""
+        if not borrowed or r.buffer in f.objects:
+            return fetch(f, r)
+        if not r.contiguous:
+            return self.device.put(fetch(f, r))
+        out = self.device.empty(r.shape, r.dtype)
+        if out.nbytes:
+            source = f.base[r.buffer] + f.offset(r) * r.buffer.itemsize
+            self.device.copy(self.device.pointer(out), source, out.nbytes)
+        return out
+
+
+def tuning_of(device: Device, options: Any) -> Tuning:
+    """What the printer needs to know of the device and of the compilation's options."""
+    return Tuning(device.blocks, device.threads, bool(getattr(options, "deterministic", False)),
+                  bool(getattr(options, "allow_tf32", False)))  # fmt: skip
+
+
+def largest_buffers(p: Program, plan: MemoryPlan, count: int = 5) -> str:
+    """The buffers that need most, one to a line, for the message of an allocation that failed."""
+    lines = [f"the plan's temporaries take {plan.peak} bytes together; the largest buffers:"]
+    for b in sorted(p.buffers, key=lambda b: -b.nbytes)[:count]:
+        lines.append(f"  {b.nbytes} bytes  {b.kind} {b.name or repr(b)}  {b.dtype}[{b.size}]")
+    return "\n".join(lines)

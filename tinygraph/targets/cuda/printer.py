@@ -1,0 +1,96 @@
+"""Printing a Program as CUDA C kernels and the list of steps that launches them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tinygraph.program.instructions import Branch, Host, Instruction, Loop, Program, Routine
+from tinygraph.program.text import nest_text
+from tinygraph.targets.cuda.device import Device
+from tinygraph.targets.cuda.kernel import Kernel, Tuning, assembled
+from tinygraph.targets.cuda.points import points, print_points
+from tinygraph.targets.cuda.products import as_gemm, print_contraction
+from tinygraph.targets.cuda.reductions import print_reduce
+from tinygraph.targets.cuda.rows import print_rows
+from tinygraph.targets.cuda.scatters import print_scatter
+from tinygraph.targets.cuda.schedule import Run, schedule
+from tinygraph.targets.cuda.steps import BranchStep, HostStep, Launch, LoopStep, Product, RoutineStep, Step
+from tinygraph.targets.cuda.writer import Scratch
+
+
+class ProgramPrinter:
+    """The steps of a program, its kernels printed but not compiled."""
+
+    def __init__(self, program: Program, device: Device, tuning: Tuning):
+        self.program = program
+        self.device = device
+        self.tuning = tuning
+        self.runs = schedule(program.instructions)
+        self.steps = self._block(program.instructions)
+
+    def _block(self, block: Sequence[Instruction]) -> list[Step]:
+        return [step for i in block for step in self._instruction(i)]
+
+    def _instruction(self, i: Instruction) -> list[Step]:
+        if i in self.runs:
+            return [step for r in self.runs[i] for step in self._run(r)]
+        if isinstance(i, Routine):
+            return [RoutineStep(i, self.device.routine(i.name))]
+        if isinstance(i, Host):
+            return [HostStep(i)]
+        if isinstance(i, Loop):
+            return [LoopStep(i, self._block(i.body))]
+        if isinstance(i, Branch):
+            return [BranchStep(i, self._block(i.then), self._block(i.otherwise))]
+        raise NotImplementedError(type(i).__name__)
+
+    def _run(self, r: Run) -> list[Step]:
+        comment = [f"{nest_text(n)}{f'  {n.origin}' if n.origin is not None else ''}" for n in r.nests]
+        macros: dict[str, object] = {}
+        if r.form != "rows" and points(r.nests[0]) == 0:
+            return []
+        if r.form == "points":
+            found = [print_points(r.nests, r.unstored, self.tuning)]
+        elif r.form == "reduce":
+            found = print_reduce(r.nests, r.unstored, self.tuning)
+        elif r.form == "rows":
+            found = [print_rows(r.nests, r.outer, r.unstored, self.tuning)]
+        elif r.form == "scatter":
+            found = [print_scatter(r.nests[0], self.tuning)]
+        else:
+            assert r.roles is not None
+            gemm = as_gemm(r.nests[0], r.roles, self.tuning)
+            if gemm is not None:
+                return [Product(gemm, comment)]
+            found, macros = print_contraction(r.nests[0], r.roles, self.tuning)
+        return [Launch(k, comment if j == 0 else [], macros) for j, k in enumerate(found)]
+
+    # -- what was printed -----------------------------------------------------------------------------------------
+
+    def launches(self) -> list[Launch]:
+        """Every launch, those inside loops and branches included."""
+        return list(_launches(self.steps))
+
+    def scratch(self) -> int:
+        """Bytes of the memory that launches use one after another."""
+        sizes = [a.nbytes for x in self.launches() for a in x.kernel.arguments if isinstance(a, Scratch)]
+        return max(sizes, default=0)
+
+    def source(self) -> str:
+        """The kernels as CUDA C, after the steps that launch them."""
+        lines = [f"// {self.program.name}"]
+        lines += [f"//   {line}" for step in self.steps for line in step.lines()]
+        texts: dict[str, Kernel] = {}
+        for x in self.launches():
+            texts.setdefault(x.kernel.text, x.kernel)
+        return "\n".join(lines) + "\n\n" + assembled(list(texts))
+
+
+def _launches(steps: Sequence[Step]) -> Iterator[Launch]:
+    for s in steps:
+        if isinstance(s, Launch):
+            yield s
+        elif isinstance(s, LoopStep):
+            yield from _launches(s.body)
+        elif isinstance(s, BranchStep):
+            yield from _launches([*s.then, *s.otherwise])
