@@ -74,7 +74,7 @@ class KernelPrinter:
         self.b = ir.IRBuilder(start)
         self.slots = Slots()
         self.lanes = self._lanes(bits)
-        self.tree = build(group.nests)
+        self.tree = build(group.nests, group.outer)
         choose_vector_axes(self.tree, self.lanes)
         self.skipped = unstored(self.tree, group.private)
         self._wide_private = has_vector_above(self.tree, group.outer)

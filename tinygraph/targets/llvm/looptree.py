@@ -38,8 +38,8 @@ class Loop:
         return self.nests[0].extents[self.depth]
 
 
-def build(nests: Sequence[Nest], depth: int = 0) -> list[Loop | Leaf]:
-    """The loops (and statements) of ``nests`` from ``depth`` on, in order."""
+def build(nests: Sequence[Nest], outer: int = 0, depth: int = 0) -> list[Loop | Leaf]:
+    """The loops (and statements) of ``nests`` from ``depth`` on, in order; the first ``outer`` loops are shared by all."""
     out: list[Loop | Leaf] = []
     for nest in nests:
         last = out[-1] if out else None
@@ -48,13 +48,13 @@ def build(nests: Sequence[Nest], depth: int = 0) -> list[Loop | Leaf]:
                 last.nests.append(nest)
             else:
                 out.append(Leaf([nest]))
-        elif isinstance(last, Loop) and all(_may_share(other, nest, depth) for other in last.nests):
+        elif isinstance(last, Loop) and (depth < outer or all(_may_share(x, nest, depth) for x in last.nests)):
             last.nests.append(nest)
         else:
             out.append(Loop(depth, [nest]))
     for node in out:
         if isinstance(node, Loop):
-            node.children = build(node.nests, depth + 1)
+            node.children = build(node.nests, outer, depth + 1)
     return out
 
 
@@ -62,7 +62,7 @@ def _may_share(first: Nest, second: Nest, depth: int) -> bool:
     if first.extents[depth] != second.extents[depth]:
         return False
     for a, b, produced in _conflicts(first, second):
-        if produced and "r" in first.kinds[depth:]:
+        if produced and first.kinds[depth] == "r":
             return False  # the result is complete only after the loop
         if aligned_depth(a, first, b, second, depth + 1) <= depth:
             return False
