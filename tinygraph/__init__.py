@@ -2,20 +2,27 @@
 
 from tinygraph.config import config
 from tinygraph import tensor
+from tinygraph.compile.builders import OpFromGraph
+from tinygraph.compile.clone import clone
 from tinygraph.compile.function import function
 from tinygraph.compile.io import In, Out
 from tinygraph.compile.mode import Mode
+from tinygraph.compile.ops import as_op
 from tinygraph import gradient
 from tinygraph.gradient import Lop, Rop, grad, hessian, jacobian, verify_grad
 from tinygraph.scan import foldl, foldr, map, reduce, scan, scan_checkpoints, until  # noqa: A004
+from tinygraph.tensor.lazy import ifelse
 from tinygraph.tensor.shared import shared
 
 __all__ = [
     "In",
     "Lop",
     "Mode",
+    "OpFromGraph",
     "Out",
     "Rop",
+    "as_op",
+    "clone",
     "config",
     "foldl",
     "foldr",
@@ -23,6 +30,7 @@ __all__ = [
     "grad",
     "gradient",
     "hessian",
+    "ifelse",
     "jacobian",
     "map",
     "reduce",

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from tinygraph.compile.builders import expand
 from tinygraph.compile.compiled import CompiledFunction
 from tinygraph.compile.io import In, Out
 from tinygraph.compile.mode import get_mode
@@ -70,6 +71,7 @@ def function(
     needed = set(ancestors(exprs, blockers=variables))
     _check_inputs(variables, needed, on_unused_input, exprs)
     fgraph = FunctionGraph(variables, exprs)
+    expand(fgraph)
     return CompiledFunction(
         fgraph,
         declared,

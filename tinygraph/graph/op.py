@@ -134,7 +134,7 @@ def _rebuilt(op: Op, inputs: Sequence[Any], outputs: Sequence[Any], origin: Orig
 class Op:
     """Base class of all ops; see the module's docstring for what a subclass provides."""
 
-    __props__: ClassVar[tuple[str, ...]] | None = None  # type: ignore[misc]
+    __props__: ClassVar[tuple[str, ...] | None] = None
     #: which output ``op(...)`` returns; None: all of them (or the only one)
     default_output: int | None = None
     #: {output: [inputs it may share memory with]} and {output: [inputs it overwrites]}, for ops run by ``perform``

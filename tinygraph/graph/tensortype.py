@@ -175,9 +175,8 @@ class TensorType(Type):
         if a.dtype.kind != "f":
             return bool(np.array_equal(a, b))
         loose = {"float16": 5e-3, "float32": 1e-5, "float64": 1e-8}[self.dtype]
-        return bool(
-            np.allclose(a, b, rtol=loose if rtol is None else rtol, atol=loose if atol is None else atol, equal_nan=True)
-        )
+        rtol, atol = loose if rtol is None else rtol, loose if atol is None else atol
+        return bool(np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True))
 
     def __repr__(self) -> str:
         dims = ", ".join("?" if d is None else str(d) for d in self.shape)

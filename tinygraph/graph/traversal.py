@@ -137,7 +137,7 @@ def is_same_graph(
     var2: Variable,
     givens: dict[Variable, Variable] | Iterable[tuple[Variable, Variable]] | None = None,
 ) -> bool:
-    """Whether two expressions apply equal ops in the same way to the same leaves (or to leaves matched in ``givens``)."""
+    """Whether two expressions apply equal ops in the same way to the same leaves (or leaves matched in ``givens``)."""
     pairs = dict(givens or {})
     matched: dict[Variable, Variable] = {}
     stack = [(var1, var2)]

@@ -6,6 +6,7 @@ needed op emit its instructions. Values that follow from shapes alone are comput
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,10 @@ from tinygraph.program.instructions import Host, Ref
 
 #: arrays of at most this many elements are computed while lowering if they depend on shapes alone
 _FOLD_LIMIT = 64
+
+
+class _NotANumber(Exception):
+    """A size that an op gives as a symbolic expression."""
 
 
 class Leaf:
@@ -153,10 +158,12 @@ class GraphLowering:
         known = [tuple(o.shape) if all(isinstance(d, int) for d in o.shape) else None for o in operands]
         if infer_shape is not None and all(k is not None for k in known):
             try:
-                shapes = infer_shape(None, node, known)
+                # Theano's form takes (node, shapes); later ones put the function graph first
+                before = (None,) if len(inspect.signature(infer_shape).parameters) == 3 else ()
+                shapes = infer_shape(*before, node, known)
                 return [tuple(self._size(d) for d in s) for s in shapes]
-            except (NotImplementedError, AttributeError, TypeError):
-                pass
+            except (NotImplementedError, _NotANumber):
+                pass  # found while running
         return [
             tuple(o.type.shape) if isinstance(o.type, TensorType) and None not in o.type.shape else None
             for o in node.outputs
@@ -164,8 +171,9 @@ class GraphLowering:
 
     @staticmethod
     def _size(d: Any) -> int:
-        value = getattr(d, "data", d)
-        return int(value)
+        if isinstance(d, Variable) and not isinstance(d, Constant):
+            raise _NotANumber  # a shape as an expression of the inputs
+        return int(getattr(d, "data", d))
 
     def _fold(self, node: Apply) -> bool:
         if not node.op.do_constant_folding(None, node) or node.op.data_dependent_shape or not node.inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -136,9 +137,22 @@ class ProgramPrinter:
 
     # -- putting it together --------------------------------------------------------------------------------------
 
+    def results(self, p: Program) -> tuple[list[str], list[str]]:
+        """What is handed back. An array that the run made and that is wanted twice is copied."""
+        seen: set[str] = set()
+        found: list[str] = []
+        for r in (*p.outputs, *p.updates):
+            name = self.array(r)
+            if r.buffer.kind == "dynamic" and name in seen:
+                self.code.constants["copy_of"] = copy.deepcopy
+                name = f"copy_of({name})"
+            seen.add(name)
+            found.append(name)
+        return found[: len(p.outputs)], found[len(p.outputs) :]
+
     def _assemble(self) -> str:
         p, code = self.program, self.code
-        results = [self.array(r) for r in p.outputs], [self.array(r) for r in p.updates]
+        results = self.results(p)
         run = Lines()
         if code.bound:
             run.add(f"({', '.join(code.bound)},) = w")
@@ -169,26 +183,38 @@ class ProgramPrinter:
 
 
 class HostCall:
-    """A node run in Python; the arrays it gets are read-only, the results checked against what was announced."""
+    """A node run in Python.
+
+    It may write over its own copies of what its ``destroy_map`` names. Its results are checked against what was
+    announced, and what it returns is never the memory of an argument, which belongs to someone else.
+    """
 
     def __init__(self, node: Any, dynamic: list[bool]):
         self.node = node
         self.dynamic = dynamic
+        self.destroyed = sorted({i for inputs in node.op.destroy_map.values() for i in inputs})
 
     def __call__(self, *inputs: Any) -> list[Any]:
+        if self.destroyed:
+            inputs = tuple(copy.deepcopy(x) if i in self.destroyed else x for i, x in enumerate(inputs))
         try:
             results = self.node.op.evaluate(self.node, inputs)
+            for k, (out, free) in enumerate(zip(self.node.outputs, self.dynamic, strict=True)):
+                if results[k] is None and out.type.dtype is not None:
+                    raise TypeError(f"{self.node.op}: perform left output {k} empty")
+                if out.type.dtype is not None:
+                    results[k] = out.type.filter(np.asarray(results[k]), strict=True)
+                if free and any(_same_memory(results[k], x) for x in inputs):
+                    results[k] = copy.deepcopy(results[k])
         except Exception as error:
             raise with_node(error, self.node, inputs) from error
-        for k, (out, value, free) in enumerate(zip(self.node.outputs, results, self.dynamic, strict=True)):
-            if value is None:
-                raise TypeError(f"{self.node.op}: perform left output {out.index} empty")
-            if free and out.type.dtype is not None:
-                value = results[k] = np.asarray(value)
-                out.type.filter(value, strict=True)
-                if value.base is not None or any(value is x for x in inputs):
-                    results[k] = value.copy()  # it may lie in memory that is used again, or in the caller's array
         return results
+
+
+def _same_memory(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return np.may_share_memory(a, b)
+    return a is b and not isinstance(a, (int, float, str, tuple, bool, type(None)))
 
 
 def with_node(error: Exception, node: Any, inputs: Any) -> Exception:
