@@ -18,6 +18,9 @@ from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, L
 
 #: an inlined expression is not let grow beyond this many nodes: registers, and compile time
 _EXPRESSION_LIMIT = 200
+#: an expression up to this size may be computed again rather than stored
+_CHEAP = 3
+_SIMPLE = frozenset("load const param axis add sub mul neg cast abs minimum maximum eq ne lt le gt ge select".split())
 #: nests in one group
 _GROUP_LIMIT = 48
 
@@ -92,6 +95,10 @@ def inline(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer]) -> list
     return [joined.expand(i) if isinstance(i, Nest) else i for i in block if i not in joined.moved]
 
 
+def _is_cheap(producer: Nest, weight: int) -> bool:
+    return weight <= _CHEAP and all(x.op in _SIMPLE for x in postorder(producer.expr))
+
+
 class _Joined:
     """Which producers each nest absorbs, and how the producers' axes lie in the nest's."""
 
@@ -113,6 +120,8 @@ class _Joined:
             total = weight + len(reads) * self.weight[producer]
             if not reads <= plain or total > _EXPRESSION_LIMIT:
                 continue
+            if len(reads) > 1 and not _is_cheap(producer, self.weight[producer]):
+                continue  # read at several places: it would be computed for each
             if is_contraction(nest) and producer.expr.op != "load":
                 continue
             maps = {a: axis_map(producer, nest, a) for a in reads}
