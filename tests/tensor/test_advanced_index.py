@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, basic_indices
 
 import tinygraph.tensor as T
 from tinygraph.compile.function import function
@@ -160,3 +163,48 @@ def test_float_arrays_are_no_index():
         T.dmatrix()[T.dvector()]
     with pytest.raises(TypeMismatch, match="take: indices must be integers"):
         T.take(T.dmatrix(), [0.5])
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_any_key_at_all(data):
+    """Keys drawn at random: what NumPy makes of them, and the gradient of reading them."""
+    shape = data.draw(array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5))
+    v = np.arange(float(np.prod(shape))).reshape(shape)
+    key = data.draw(basic_indices(shape, allow_newaxis=True) | _mixed_keys(shape))
+    want = v[key]
+    x = T.TensorType("float64", (None,) * v.ndim)()
+    read, slope = function([x], [x[key], grad((x[key] * 2).sum(), x)], on_unused_input="ignore")(v)
+    np.testing.assert_array_equal(read, want)
+    expected = np.zeros_like(v)
+    np.add.at(expected, key, 2.0)
+    np.testing.assert_array_equal(slope, expected)
+
+
+@st.composite
+def _mixed_keys(draw, shape):
+    """Integer arrays that broadcast together, integers, slices, new axes, in any order."""
+    joint = draw(array_shapes(min_dims=0, max_dims=2, min_side=1, max_side=3))
+    key = []
+    for n in shape:
+        kinds = ["slice"] + (["array", "number"] if n else [])
+        kind = draw(st.sampled_from(kinds))
+        if kind == "array":
+            own = tuple(draw(st.sampled_from([1, d])) for d in joint)
+            key.append(
+                np.array(
+                    draw(
+                        st.lists(
+                            st.integers(-n, n - 1), min_size=int(np.prod(own)), max_size=int(np.prod(own))
+                        )
+                    )
+                )
+            )
+            key[-1] = key[-1].astype("int64").reshape(own)
+        elif kind == "number":
+            key.append(draw(st.integers(-n, n - 1)))
+        else:
+            key.append(draw(st.slices(n)))
+        if draw(st.integers(0, 4)) == 0:
+            key.append(None)
+    return tuple(key[: draw(st.integers(1, len(key)))])
