@@ -275,17 +275,12 @@ class Scan(Op):
         return (*found, np.asarray(taken, "int64")) if spec.until else tuple(found)
 
     def _row_shapes(self, outer: Outer, rows: list[dict]) -> list[tuple[str, tuple[int, ...]]]:
-        found: list[Any] = []
+        """Dtype and shape of a row of each output, also if no step was taken."""
         if all(rows):
-            return [(v.dtype, np.shape(v)) for r in rows for v in [np.asarray(next(iter(r.values())))]]
-        def as_operands(values: Any) -> list[Operand]:
-            return [Operand(str(x.dtype), np.shape(x), int(x) if x.ndim == 0 and x.dtype.kind in "iu" else None, None)
-                    if isinstance(x, (np.ndarray, np.generic)) else Operand("object", (), None, None) for x in values]
-
-        seen = Outer(None, None, as_operands(outer.seqs), as_operands(outer.inits), as_operands(outer.nonseqs))
-        for o in self.out_operands(seen):
-            found.append((o.dtype, tuple(d if isinstance(d, int) else 0 for d in o.shape)))
-        return found
+            return [(str(v.dtype), v.shape) for r in rows for v in [np.asarray(next(iter(r.values())))]]
+        seqs, inits, nonseqs = ([_operand_of(x) for x in xs] for xs in (outer.seqs, outer.inits, outer.nonseqs))
+        found = self.out_operands(Outer(None, None, seqs, inits, nonseqs))
+        return [(o.dtype, tuple(d if isinstance(d, int) else 0 for d in o.shape)) for o in found]
 
     def check_state_shape(self, k: int, have: Sequence[Any], new: Sequence[Any]) -> None:
         """ShapeMismatch unless a new value of state ``k`` is of its initial value's shape."""
@@ -319,6 +314,16 @@ class Scan(Op):
         from tinygraph.scan.lower import lower_scan
 
         return lower_scan(self, b, node, inputs)
+
+
+def _operand_of(x: Any) -> Operand:
+    """What shape rules see of a value."""
+    if not isinstance(x, (np.ndarray, np.generic)):
+        return Operand("object", (), None, None)
+    value: Any = None
+    if x.dtype.kind in "iu" and x.ndim <= 1 and x.size <= 64:
+        value = int(x) if x.ndim == 0 else tuple(int(d) for d in x)
+    return Operand(str(x.dtype), x.shape, value, None)
 
 
 def too_short(label: str, what: str, rows: int, steps: int) -> str:
