@@ -40,7 +40,8 @@ class Matrix:
     def packed(self, extents: Sequence[int]) -> bool:
         """Whether BLAS can read it where it lies."""
         e = lambda axes: [extents[k] for k in axes]  # noqa: E731
-        r, c = merge_axes(e(self.rows), self.strides(self.rows)), merge_axes(e(self.columns), self.strides(self.columns))
+        r = merge_axes(e(self.rows), self.strides(self.rows))
+        c = merge_axes(e(self.columns), self.strides(self.columns))
         if r is None or c is None:
             return False
         m, n = int(np.prod(e(self.rows), dtype=np.int64)), int(np.prod(e(self.columns), dtype=np.int64))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -36,18 +35,6 @@ def _shared(work: Callable[..., None], first: int, last: int, scratch: Any) -> N
         _here.shared = False
 
 
-#: set in a thread that runs a tile: what it calls does not wait for other threads again
-_inside = threading.local()
-
-
-def _tile(work: Callable[..., None], first: int, last: int, scratch: Any) -> None:
-    _inside.tile = True
-    try:
-        work(first, last, scratch)
-    finally:
-        _inside.tile = False
-
-
 def parallel(work: Callable[..., None], n: int, rows: int, scratch: Sequence[Any]) -> None:
     """``work(first, last, scratch of the thread)`` over ``0 .. n``, one share for each entry of ``scratch``."""
     threads = len(scratch)
@@ -58,7 +45,9 @@ def parallel(work: Callable[..., None], n: int, rows: int, scratch: Sequence[Any
     share = -(-tiles // threads) * rows
     executor = _executor(threads)
     futures = [
-        executor.submit(_shared, work, t * share, min((t + 1) * share, n), scratch[t]) for t in range(1, threads) if t * share < n
+        executor.submit(_shared, work, t * share, min((t + 1) * share, n), scratch[t])
+        for t in range(1, threads)
+        if t * share < n
     ]
     try:
         _shared(work, 0, min(share, n), scratch[0])

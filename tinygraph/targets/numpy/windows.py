@@ -126,7 +126,7 @@ def _steady(p: NestPrinter, nest: Nest, axes: Sequence[int]) -> dict[int, Expr]:
     for x in order:
         moves[id(x)] = x.op == "axis" and x.attr in axes or any(moves[id(a)] for a in x.args)
     found: dict[int, Expr] = {}
-    for x in [nest.expr, *(a for x in order if moves[id(x)] for a in x.args)]:
+    for x in [nest.expr, *(a for y in order if moves[id(y)] for a in y.args)]:
         if not moves[id(x)] and x.args and id(x) not in found:
             name = p.evaluate(x, nest)
             found[id(x)] = Expr("named", (), x.dtype, (name, p.moving(x, len(nest.extents))))

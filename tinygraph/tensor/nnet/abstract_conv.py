@@ -76,7 +76,7 @@ def causal_conv1d(
     w = as_tensor_variable(filters)
     taps = filter_shape[2] if filter_shape is not None and filter_shape[2] is not None else w.type.shape[2]
     if taps is None:
-        raise InvalidValue("causal_conv1d: the number of taps is not known; pass filter_shape=(filters, channels, taps)")
+        raise InvalidValue("causal_conv1d: the number of taps is not known; pass filter_shape=(n, channels, taps)")
     (dilation,) = per_axis(filter_dilation, 1, "causal_conv1d: filter_dilation")
     pad = [((int(taps) - 1) * dilation, 0)]
     return conv1d(input, w, input_shape, filter_shape, pad, subsample, filter_flip, dilation, num_groups)
@@ -268,7 +268,8 @@ class _Settings:
         self.filter_dilation = (1,) * self.rank if filter_dilation is None else filter_dilation
         self.num_groups = num_groups
 
-    def _tail(self) -> tuple:
+    @property
+    def _moves(self) -> tuple[Any, Any, bool]:
         return self.border_mode, self.subsample, self.filter_flip
 
 
@@ -276,7 +277,8 @@ class AbstractConv2d(_Settings):
     """``AbstractConv2d(settings)(input, filters)``: see ``conv2d``."""
 
     def __call__(self, img: Any, kern: Any) -> Any:
-        return _conv(type(self).__name__, self.rank, img, kern, self.imshp, self.kshp, *self._tail(), None,
+        border, steps, flip = self._moves
+        return _conv(type(self).__name__, self.rank, img, kern, self.imshp, self.kshp, border, steps, flip, None,
                      self.filter_dilation, self.num_groups, False, {})  # fmt: skip
 
 
@@ -285,8 +287,9 @@ class AbstractConv2d_gradInputs(_Settings):
 
     def __call__(self, kern: Any, topgrad: Any, shape: Any, add_assert_shape: bool = True) -> Any:
         sizes = _last(shape, self.rank)
-        return _grad_inputs(type(self).__name__, self.rank, topgrad, kern, (None, None, *sizes), self.kshp,
-                            *self._tail(), self.filter_dilation, self.num_groups)  # fmt: skip
+        border, steps, flip = self._moves
+        return _grad_inputs(type(self).__name__, self.rank, topgrad, kern, (None, None, *sizes), self.kshp, border,
+                            steps, flip, self.filter_dilation, self.num_groups)  # fmt: skip
 
 
 class AbstractConv2d_gradWeights(_Settings):
@@ -294,8 +297,9 @@ class AbstractConv2d_gradWeights(_Settings):
 
     def __call__(self, img: Any, topgrad: Any, shape: Any, add_assert_shape: bool = True) -> Any:
         sizes = _last(shape, self.rank)
-        return _grad_weights(type(self).__name__, self.rank, img, topgrad, (None, None, *sizes), self.imshp,
-                             *self._tail(), self.filter_dilation, self.num_groups)  # fmt: skip
+        border, steps, flip = self._moves
+        return _grad_weights(type(self).__name__, self.rank, img, topgrad, (None, None, *sizes), self.imshp, border,
+                             steps, flip, self.filter_dilation, self.num_groups)  # fmt: skip
 
 
 class AbstractConv3d(AbstractConv2d):
@@ -320,8 +324,9 @@ class AbstractConv3d_gradWeights(AbstractConv2d_gradWeights):
 
 
 def get_conv_output_shape(
-    image_shape: Sequence[Any], kernel_shape: Sequence[Any], border_mode: Any, subsample: Any, filter_dilation: Any = None
-) -> tuple[Any, ...]:
+    image_shape: Sequence[Any], kernel_shape: Sequence[Any], border_mode: Any, subsample: Any,
+    filter_dilation: Any = None,
+) -> tuple[Any, ...]:  # fmt: skip
     """The shape of a convolution's result; None stands for sizes that are not known."""
     from tinygraph.tensor.nnet.windows import positions
 
@@ -341,7 +346,7 @@ def _sizes(name: str, what: str, shape: Any, ndim: int) -> tuple[int | None, ...
         return None
     if len(shape) != ndim:
         raise InvalidValue(f"{name}: {what} must have {ndim} entries, got {tuple(shape)!r}")
-    found = []
+    found: list[int | None] = []
     for d in shape:
         value = getattr(d, "data", d) if d is not None and hasattr(d, "type") else d
         if value is None or hasattr(value, "type") and not hasattr(value, "item"):

@@ -23,6 +23,7 @@ from tinygraph.tensor.maths import (
     softplus,
     switch,
 )
+from tinygraph.tensor.nnet.numbers import number
 
 _relu = elemwise(
     "relu", 1, lambda x: np.maximum(x, 0), "max(x, 0); derivative 0 at 0", vjp=lambda g, out, x: (mul(g, gt(x, 0)),),
@@ -44,7 +45,7 @@ def relu(x: Any, alpha: Any = 0) -> Any:
     x = as_tensor_variable(x)
     if isinstance(alpha, (int, float)) and alpha == 0:
         return _relu(x)
-    return switch(gt(x, 0), x, x * alpha)
+    return switch(gt(x, 0), x, x * number(alpha, x))
 
 
 def leaky_relu(x: Any, alpha: Any = 0.01) -> Any:
@@ -56,12 +57,13 @@ def elu(x: Any, alpha: Any = 1) -> Any:
     """``x`` where it is positive, else ``alpha * (exp(x) - 1)`` (D. Clevert and others, 2015)."""
     x = _float(x)
     # the minimum keeps the branch not taken finite: its derivative is multiplied by 0
-    return switch(gt(x, 0), x, expm1(minimum(x, 0)) * alpha)
+    return switch(gt(x, 0), x, expm1(minimum(x, 0)) * number(alpha, x))
 
 
 def selu(x: Any) -> Any:
     """The self-normalising ``elu`` (G. Klambauer and others, 2017, with its constants)."""
-    return elu(x, 1.6732632423543772) * 1.0507009873554805
+    x = _float(x)
+    return elu(x, 1.6732632423543772) * number(1.0507009873554805, x)
 
 
 def softsign(x: Any) -> Any:
@@ -72,7 +74,8 @@ def softsign(x: Any) -> Any:
 
 def hard_sigmoid(x: Any) -> Any:
     """``0.2 x + 0.5`` within 0 .. 1."""
-    return clip(_float(x) * 0.2 + 0.5, 0, 1)
+    x = _float(x)
+    return clip(x * number(0.2, x) + 0.5, 0, 1)
 
 
 def ultra_fast_sigmoid(x: Any) -> Any:
@@ -83,16 +86,16 @@ def ultra_fast_sigmoid(x: Any) -> Any:
     half = _float(x) * 0.5
     size = abs(half)
     near = size * 1.5 / (size + 1)
-    middle = (size - 1.7) * 0.0458812946797165 + 0.935409070603099
-    far = size * 0 + 0.99505475368673
-    z = switch(gt(1.7, size), near, switch(gt(3, size), middle, far))
+    knee, slope, start, end = (number(v, half) for v in (1.7, 0.0458812946797165, 0.935409070603099, 0.99505475368673))
+    middle = (size - knee) * slope + start
+    z = switch(gt(knee, size), near, switch(gt(3, size), middle, end))
     return (switch(gt(0, half), -z, z) + 1) * 0.5
 
 
 def swish(x: Any, beta: Any = 1) -> Any:
     """``x * sigmoid(beta * x)`` (P. Ramachandran and others, 2017)."""
     x = _float(x)
-    return x * sigmoid(x * beta)
+    return x * sigmoid(x * number(beta, x))
 
 
 def maxout(x: Any, pieces: int) -> Any:

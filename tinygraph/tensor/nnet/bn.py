@@ -8,6 +8,7 @@ from typing import Any
 from tinygraph.errors import InvalidValue
 from tinygraph.tensor.basic import as_tensor_variable
 from tinygraph.tensor.maths import cast_to, sqr, sqrt
+from tinygraph.tensor.nnet.numbers import number
 from tinygraph.tensor.reduce import mean as mean_over
 from tinygraph.tensor.shape import addbroadcast, dimshuffle
 
@@ -20,7 +21,8 @@ def batch_normalization(inputs: Any, gamma: Any, beta: Any, mean: Any, std: Any,
     if mode not in ("low_mem", "high_mem"):
         raise InvalidValue(f"batch_normalization: mode must be 'low_mem' or 'high_mem', got {mode!r}")
     x = as_tensor_variable(inputs)
-    return (x - mean) * (as_tensor_variable(gamma) / std) + beta
+    gamma, beta, mean, std = (number(v, x) for v in (gamma, beta, mean, std))
+    return (x - mean) * (gamma / std) + beta
 
 
 def batch_normalization_train(
@@ -50,7 +52,7 @@ def batch_normalization_train(
         raise InvalidValue("batch_normalization_train: running_mean and running_var must be given together")
     mean = mean_over(x, axis=found.axes, keepdims=True)
     var = mean_over(sqr(x - mean), axis=found.axes, keepdims=True)
-    invstd = 1 / sqrt(var + epsilon)
+    invstd = 1 / sqrt(var + number(epsilon, x))
     results = [mean, invstd]
     out = (x - mean) * (gamma * invstd) + beta
     if running_mean is not None:
@@ -59,9 +61,9 @@ def batch_normalization_train(
         for a in found.axes:
             m = x.shape[a] * m
         m = cast_to(m, x.type.dtype)
-        keep = 1 - as_tensor_variable(running_average_factor, like=x.type.dtype)
-        results.append(old_mean * keep + mean * running_average_factor)
-        results.append(old_var * keep + (m / (m - 1)) * var * running_average_factor)
+        share = number(running_average_factor, x)
+        results.append(old_mean * (1 - share) + mean * share)
+        results.append(old_var * (1 - share) + (m / (m - 1)) * var * share)
     return (out, *(found.shrink(r) for r in results))
 
 
@@ -73,7 +75,7 @@ def batch_normalization_test(
     found = _Axes("batch_normalization_test", x, axes)
     gamma, beta = found.expand(gamma, "gamma"), found.expand(beta, "beta")
     mean, var = found.expand(mean, "mean"), found.expand(var, "var")
-    return (x - mean) * (gamma / sqrt(var + epsilon)) + beta
+    return (x - mean) * (gamma / sqrt(var + number(epsilon, x))) + beta
 
 
 class _Axes:
@@ -93,7 +95,7 @@ class _Axes:
         if isinstance(axes, int):
             axes = (axes,)
         if not isinstance(axes, Sequence) or isinstance(axes, str) or not axes:
-            raise InvalidValue(f"{self.name}: axes must be 'per-activation', 'spatial' or a tuple of dimensions, got {axes!r}")
+            raise InvalidValue(f"{self.name}: axes must be 'per-activation', 'spatial' or a tuple, got {axes!r}")
         found = tuple(sorted(int(a) % self.ndim if -self.ndim <= a < self.ndim else self.ndim for a in axes))
         if len(set(found)) != len(found) or found[-1] >= self.ndim:
             raise InvalidValue(f"{self.name}: axes {axes!r} do not name different dimensions of {self.ndim}")
@@ -106,8 +108,8 @@ class _Axes:
             return addbroadcast(p, *self.axes)
         if p.type.ndim != len(self.kept):
             raise InvalidValue(
-                f"{self.name}: {what} must have {self.ndim} dimensions, or the {len(self.kept)} that are not normalised;"
-                f" got {p} of type {p.type}"
+                f"{self.name}: {what} must have {self.ndim} dimensions, or the {len(self.kept)} that are not"
+                f" normalised; got {p} of type {p.type}"
             )
         self.short = True
         return dimshuffle(p, [self.kept.index(d) if d in self.kept else "x" for d in range(self.ndim)])

@@ -77,7 +77,9 @@ class _Sliding(Op):
             for n, k, s, p, d in zip(spatial, kernel, self.strides, self.pads, self.dilation, strict=True)
         ]
 
-    def check_sizes(self, spatial: Sequence[Dim], kernel: Sequence[Dim], out: Sequence[Dim], *operands: Operand) -> None:
+    def check_sizes(
+        self, spatial: Sequence[Dim], kernel: Sequence[Dim], out: Sequence[Dim], *operands: Operand
+    ) -> None:
         """ShapeMismatch where the known spatial sizes of input, filter and output do not belong together."""
         for i, (found, wanted) in enumerate(zip(out, self.out_sizes(spatial, kernel), strict=True)):
             if is_int(wanted) and wanted < 1:
@@ -254,7 +256,8 @@ class ConvGradInputs(_Sliding):
         spatial = tuple(int(n) for n in spatial)
         channels = w.shape[1] * self.groups
         pads = self.resolved_pads(w.shape[2:])
-        padded = np.zeros((g.shape[0], channels, *(n + p + q for n, (p, q) in zip(spatial, pads, strict=True))), w.dtype)
+        sizes = [n + p + q for n, (p, q) in zip(spatial, pads, strict=True)]
+        padded = np.zeros((g.shape[0], channels, *sizes), w.dtype)
         for xs, ws, fs in _group_slices(self.groups, channels, w.shape[0]):
             for k in np.ndindex(*w.shape[2:]):
                 part = padded[:, xs][_points(self, k, g.shape[2:])]

@@ -23,8 +23,8 @@ from tinygraph.tensor.shape import dimshuffle
 class ConnectionistTemporalClassification(Op):
     """Loss of each sequence, and its gradient by the activations.
 
-    Inputs: activations (time, batch, classes), before any softmax; labels (batch, length), 1 .. classes - 1, the rest of
-    a row filled with negative numbers; lengths (batch,) of the sequences. Outputs: (batch,), (time, batch, classes).
+    Inputs: activations (time, batch, classes), before any softmax; labels (batch, length), 1 .. classes - 1, the rest
+    of a row filled with negative numbers; lengths (batch,) of the sequences. Outputs: (batch,), (time, batch, classes).
     A sequence too short for its labels has an infinite loss and no gradient.
     """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-
 from tinygraph.errors import InvalidValue, ShapeMismatch
 from tinygraph.graph.dims import Dim, Operand, is_int
 from tinygraph.graph.op import Apply
@@ -37,8 +36,8 @@ class Unfold(Windowed):
         if self.exact:
             for n, w, s in zip(x.shape[x.ndim - self.rank :], self.ws, self.stride, strict=True):
                 if is_int(n) and (n < w or (n - w) % s):
-                    self.expect(False, f"sizes that windows of {list(self.ws)} at steps of {list(self.stride)} cover exactly",
-                                x, error=ShapeMismatch)  # fmt: skip
+                    what = f"sizes that windows of {list(self.ws)} at steps of {list(self.stride)} cover exactly"
+                    self.expect(False, what, x, error=ShapeMismatch)
         return [(x.dtype, [*shape, *self.ws])]
 
     def forward(self, x: Any) -> Any:
@@ -150,7 +149,8 @@ def neibs2images(neibs: Any, neib_shape: Any, original_shape: Any, mode: str = "
         raise InvalidValue(f"neibs2images: mode must be 'valid' or 'ignore_borders', got {mode!r}")
     rows, columns = per_axis(neib_shape, 2, "neibs2images: neib_shape")
     sizes = [original_shape[i] for i in range(4)]
-    patches = reshape(as_tensor_variable(neibs), (*sizes[:2], sizes[2] // rows, sizes[3] // columns, rows, columns), ndim=6)
+    grid = (*sizes[:2], sizes[2] // rows, sizes[3] // columns, rows, columns)
+    patches = reshape(as_tensor_variable(neibs), grid, ndim=6)
     if mode == "valid":
         return reshape(dimshuffle(patches, (0, 1, 2, 4, 3, 5)), sizes, ndim=4)
     from tinygraph.tensor.join import make_vector

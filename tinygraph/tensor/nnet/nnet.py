@@ -22,6 +22,6 @@ from tinygraph.tensor.nnet.softmax import (
 
 __all__ = [  # noqa: PLE0604
     *_losses, "LogSoftmax", "Softmax", "confusion_matrix", "elu", "h_softmax", "logsoftmax", "logsoftmax_op",
-    "prepend_0_to_each_row", "prepend_1_to_each_row", "prepend_scalar_to_each_row", "relu", "selu", "sigmoid", "softmax",
-    "softmax_graph", "softmax_op", "softplus", "softsign",
+    "prepend_0_to_each_row", "prepend_1_to_each_row", "prepend_scalar_to_each_row", "relu", "selu", "sigmoid",
+    "softmax", "softmax_graph", "softmax_op", "softplus", "softsign",
 ]  # fmt: skip

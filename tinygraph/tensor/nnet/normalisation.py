@@ -7,6 +7,7 @@ from typing import Any
 from tinygraph.errors import InvalidValue
 from tinygraph.tensor.basic import as_tensor_variable
 from tinygraph.tensor.maths import cast_to, pow, sqr, sqrt
+from tinygraph.tensor.nnet.numbers import number
 from tinygraph.tensor.nnet.windows import per_axis
 from tinygraph.tensor.reduce import mean as mean_over
 from tinygraph.tensor.reduce import reduced_axes
@@ -21,7 +22,7 @@ def layer_normalization(x: Any, gamma: Any = None, beta: Any = None, axes: Any =
     x = as_tensor_variable(x)
     over = reduced_axes(axes, x.type.ndim)
     centred = x - mean_over(x, axis=over, keepdims=True)
-    out = centred / sqrt(mean_over(sqr(centred), axis=over, keepdims=True) + epsilon)
+    out = centred / sqrt(mean_over(sqr(centred), axis=over, keepdims=True) + number(epsilon, x))
     out = out if gamma is None else out * gamma
     return out if beta is None else out + beta
 
@@ -42,7 +43,7 @@ def local_response_normalization(x: Any, alpha: Any = 1e-4, k: Any = 2, beta: An
         raise InvalidValue(f"local_response_normalization: expected (batch, channels, ...), got {x} of type {x.type}")
     squares = moveaxis(sqr(x), 1, -1)
     sums = moveaxis(SumPool((n,), (1,), (n // 2,), True)(squares), -1, 1)
-    return x / pow(sums * alpha + k, beta)
+    return x / pow(sums * number(alpha, x) + number(k, x), number(beta, x))
 
 
 def dropout(x: Any, p: Any = 0.5, srng: Any = None, rescale: bool = True, shared_axes: tuple[int, ...] = ()) -> Any:
@@ -63,7 +64,7 @@ def dropout(x: Any, p: Any = 0.5, srng: Any = None, rescale: bool = True, shared
         srng = RandomStreams()
     together = reduced_axes(shared_axes, x.type.ndim) if shared_axes else ()
     size = tuple(1 if i in together else d for i, d in enumerate(shape_tuple(x)))
-    keep = 1 - as_tensor_variable(p, like=x.type.dtype)
+    keep = 1 - number(p, x)
     mask = cast_to(srng.binomial(size=size, n=1, p=keep), x.type.dtype)
     return x * mask / cast_to(keep, x.type.dtype) if rescale else x * mask
 

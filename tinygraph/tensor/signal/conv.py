@@ -19,7 +19,7 @@ def conv2d(input: Any, filters: Any, image_shape: Any = None, filter_shape: Any 
     """
     x, w = as_tensor_variable(input), as_tensor_variable(filters)
     if x.type.ndim not in (2, 3) or w.type.ndim not in (2, 3):
-        raise InvalidValue(f"signal.conv2d: images and filters must be matrices or 3-d tensors, got {x.type} and {w.type}")
+        raise InvalidValue(f"signal.conv2d: expected matrices or 3-d tensors, got {x.type} and {w.type}")
     images = dimshuffle(x, ("x", "x", 0, 1) if x.type.ndim == 2 else (0, "x", 1, 2))
     kernels = dimshuffle(w, ("x", "x", 0, 1) if w.type.ndim == 2 else (0, "x", 1, 2))
     out = nnet_conv2d(images, kernels, input_shape=_with_channel(image_shape), filter_shape=_with_channel(filter_shape),

@@ -87,8 +87,10 @@ class Pool:
         return SumPool(window, step, border, self.ignore_border, count)(x)
 
     @staticmethod
-    def out_shape(imgshape: Sequence[Any], ds: Any = None, ignore_border: bool = False, st: Any = None,
-                  padding: Any = None, ndim: int = 2, ws: Any = None, stride: Any = None, pad: Any = None) -> list[Any]:  # fmt: skip
+    def out_shape(
+        imgshape: Sequence[Any], ds: Any = None, ignore_border: bool = False, st: Any = None, padding: Any = None,
+        ndim: int = 2, ws: Any = None, stride: Any = None, pad: Any = None,
+    ) -> list[Any]:  # fmt: skip
         """The shape that pooling gives an image of shape ``imgshape`` (numbers or symbolic sizes)."""
         ws = per_axis(ds if ws is None else ws, ndim, "Pool.out_shape: ws")
         step = st if stride is None else stride
