@@ -86,7 +86,9 @@ def _shared_lines(f: CompiledFunction, space: dict[str, Any]) -> list[str]:
     for k, v in enumerate(f.shared):
         lines.append(f"s{k} = c{k}.value")
         if isinstance(v.type, TensorType):
-            elsewhere = f"type(s{k}) is not ndarray" if f.device is None else f"not is_ours(s{k}) or c{k}.device.device is not ours"
+            elsewhere = f"type(s{k}) is not ndarray"
+            if f.device is not None:
+                elsewhere = f"not is_ours(s{k}) or c{k}.device.device is not ours"
             lines += [f"if {elsewhere}:", f"    s{k} = move(c{k})"]
     if f.device is not None:
         space.update(is_ours=f.device.is_array, ours=f.device)

@@ -169,6 +169,12 @@ class CompiledFunction:
     def _check_one(self, i: int, x: Any) -> Any:
         """Argument ``i`` as its input's type wants it; TypeMismatch that names it otherwise."""
         d = self.declared[i]
+        exact = _EXACT.get(type(x))
+        if exact is not None and not d.strict and d.variable.type == exact:
+            try:
+                return np.array(x, exact.numpy_dtype)
+            except OverflowError:
+                pass  # an int beyond int64: refused below
         try:
             if self.device is not None and isinstance(d.variable.type, TensorType):
                 ours = as_device_array(self.device, x, d.variable.type)
@@ -296,6 +302,9 @@ class CompiledFunction:
     def __repr__(self) -> str:
         return f"<compiled function {self.name or ''}({self._signature()})>"
 
+
+#: the types that hold every value of a kind of Python number
+_EXACT = {float: TensorType("float64", ()), int: TensorType("int64", ()), bool: TensorType("bool", ())}
 
 #: version of what a pickled function consists of
 FORMAT = 1
