@@ -29,6 +29,8 @@ from tinygraph.tensor.basic import as_tensor_variable
 from tinygraph.tensor.elemwise import broadcast_read
 from tinygraph.tensor.shape import dimshuffle
 
+#: beyond any dimension: larger bounds and steps of slices mean the same, and may not fit 64 bits
+_FAR = 2**62
 #: stands in an index list for a number that is an input of the node
 VAR = "?"
 
@@ -353,8 +355,12 @@ def split_index(entries: Sequence[Any]) -> tuple[IndexList, list[Variable]]:
             return VAR
         return p
 
+    def bound(p: Any) -> Any:
+        p = part(p)
+        return max(-_FAR, min(p, _FAR)) if isinstance(p, int) else p
+
     found = tuple(
-        Slice(part(e.start), part(e.stop), part(e.step)) if isinstance(e, slice) else part(e) for e in entries
+        Slice(bound(e.start), bound(e.stop), bound(e.step)) if isinstance(e, slice) else part(e) for e in entries
     )
     return found, numbers
 
