@@ -90,7 +90,7 @@ class Equilibrium:
             while True:
                 before = len(fgraph.history)
                 if first.rules or not known:
-                    self._push(fgraph.toposort())
+                    self._push(toposort(fgraph.outputs))
                     self._drain(limit, first, full)
                 if len(fgraph.history) == before and (first.rules == full.rules or not thorough or not rules):
                     break

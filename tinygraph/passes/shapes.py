@@ -22,6 +22,8 @@ from tinygraph.tensor.basic import constant
 from tinygraph.tensor.shape import ShapeI
 
 _INTEGER = "iub"
+#: arithmetic in narrower or unsigned dtypes wraps around; it is not followed
+_WIDE = ("int64", "int32", "bool")
 
 
 class ShapeAnalysis:
@@ -133,7 +135,7 @@ class ShapeAnalysis:
             if isinstance(value, (tuple, list)):
                 if not any(_lost(d) for d in value):
                     self._values[out] = tuple(value)
-            elif not _lost(value):
+            elif not _lost(value) and (isinstance(value, int) or out.type.dtype in _WIDE):  # type: ignore[attr-defined]
                 self._values[out] = int(value) if isinstance(value, bool) else value
             elif out.type.ndim == 0:  # type: ignore[attr-defined]
                 self._values[out] = self.arena.leaf("value", out, nonneg=False)

@@ -103,7 +103,8 @@ def _is_far_branch(v: Variable, context: Context) -> bool:
     for user, position in context.fgraph.clients.get(v, ()):
         if user is not OUTPUT and position == 1 and made_by(user.outputs[0], "switch"):
             far = made_by(user.inputs[2], "log")
-            if far is not None and made_by(far.inputs[0], "neg") and made_by(far.inputs[0].owner.inputs[0], "expm1"):
+            negated = made_by(far.inputs[0], "neg") if far is not None else None
+            if negated is not None and made_by(negated.inputs[0], "expm1"):
                 return True
     return False
 
