@@ -77,6 +77,8 @@ class CompiledFunction:
         self.trust_input = False
         #: for each input the shared variable that holds its default value, if it has one
         self.cells = list(cells) or [None] * len(self.declared)
+        #: the graph as given, kept where a mode will check the passes
+        self.unoptimised = fgraph.clone() if hasattr(mode, "caller") else None
         if not optimised:
             self._optimise(fgraph, mode, options)
             enclose(fgraph)
@@ -93,7 +95,7 @@ class CompiledFunction:
         self._target = find_target(mode.target or getattr(options, "target", "") or default_target(options))
         #: the device that the function runs on; None for the CPU
         self.device = self._target.device(options) if hasattr(self._target, "device") else None
-        self._call = print_caller(self)[1]
+        self._call = mode.caller(self) if hasattr(mode, "caller") else print_caller(self)[1]
         self.compile_seconds = time.perf_counter() - started
 
     @staticmethod
