@@ -300,9 +300,9 @@ def _as_entry(e: Any) -> Any:
     """One part of a key: None, ``...``, a slice, or an index variable (integers or a mask)."""
     if e is None or e is Ellipsis or isinstance(e, slice):
         return e
-    if isinstance(e, (list, tuple)) and len(e) == 0:
-        e = np.zeros(0, "int64")
     v = as_tensor_variable(e)
+    if isinstance(e, list) and 0 in v.type.shape:  # of a list without elements NumPy makes integers here
+        v = as_tensor_variable(np.zeros(v.type.shape, "int64"))
     if v.type.dtype[0] not in "iub":
         raise TypeMismatch(
             f"an index must be an integer, slice, None, '...', integer array or boolean mask, got {e} of type {v.type}"
