@@ -3,11 +3,19 @@
 import re
 
 import numpy as np
+import pytest
 
 import tinygraph.tensor as T
-from tinygraph import function, grad, scan, shared
+from tinygraph import config, function, grad, scan, shared
 from tinygraph.program.instructions import Loop, Nest
 from tinygraph.program.text import program_text
+
+
+@pytest.fixture(autouse=True)
+def numpy_target():
+    """The programs looked at here are those that the numpy target prints."""
+    with config.change(target="numpy"):
+        yield
 
 
 def values(*shape, seed=0):
@@ -22,14 +30,10 @@ def loops(f):
     return [i for i in program(f).instructions if isinstance(i, Loop)]
 
 
-def text_of(f):
-    """The program's text with buffers numbered in order of appearance."""
-    text, seen = program_text(program(f)), {}
-
-    def rename(match):
-        return f"{match[1]}{seen.setdefault(match[0], len(seen))}"
-
-    return re.sub(r"\b([a-z]|step)(\d+)\b", rename, text)
+def work(f):
+    """What the program does, line by line, whatever its buffers are called and in which order operands stand."""
+    text = re.sub(r"\b(step|[a-z])\d+(_\d+)?", lambda m: m[1], program_text(program(f)))
+    return sorted("".join(sorted(line.replace(" ", ""))) for line in text.splitlines() if "group over" not in line)
 
 
 class Network:
@@ -78,16 +82,13 @@ def test_the_loops_hold_one_product_each_and_copy_nothing():
     for loop in loops(f):
         nests = [n for i in loop.body for n in getattr(i, "nests", [i])]
         assert all(isinstance(n, Nest) for n in nests)
-        assert sum(n.combine == "add" for n in nests) == 1, text_of(f)
-        assert not any(n.combine is None and n.expr.op == "load" for n in nests), text_of(f)
+        assert sum(n.combine == "add" for n in nests) == 1, program_text(program(f))
+        assert not any(n.combine is None and n.expr.op == "load" for n in nests), program_text(program(f))
 
 
-def test_two_ways_to_write_a_network_compile_to_the_same_loops():
+def test_two_ways_to_write_a_network_compile_to_the_same_program():
     one, other = Network().all_in_the_step(), Network().products_outside()
-    for a, b in zip(loops(one), loops(other), strict=True):
-        assert len(a.body) == len(b.body)
-    count = lambda f: sorted(type(i).__name__ for i in program(f).instructions)  # noqa: E731
-    assert count(one) == count(other), f"{text_of(one)}\n\n{text_of(other)}"
+    assert work(one) == work(other)
     for a, b in zip(one.get_shared(), other.get_shared(), strict=True):
         np.testing.assert_allclose(a.get_value(), b.get_value(), rtol=1e-5)
 
@@ -113,11 +114,11 @@ def test_checkpoints_need_memory_for_the_square_root_of_the_steps():
         h, _ = scan_checkpoints(lambda r, h, w: T.tanh(T.dot(h, w) + r), x, [T.zeros((64,), dtype="float32")], [w],
                                 save_every_N=chunk, padding=False)  # fmt: skip
         f = function([x, w], grad(h[-1].sum(), w))
-        f(values(n, 64), values(64, 64))
+        f(values(n, 64), 0.1 * values(64, 64))
         return plan_memory(program(f)).peak
 
-    assert peak(1600, 40) < 0.2 * peak(1600, 1600)
-    assert peak(1600, 40) < 3 * peak(400, 20)
+    assert peak(1600, 40) < 0.1 * peak(1600, 1600)
+    assert peak(1600, 40) < 2 * peak(400, 20)
 
 
 def test_steps_cost_a_few_numpy_calls():

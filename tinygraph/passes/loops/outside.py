@@ -37,7 +37,7 @@ def pull_before(parts: Parts) -> bool:
     regroup_sums(parts)
     env: dict[Variable, Lifted] = {g.inner: Lifted(g.outer, False) for g in parts.nonseqs}
     steps = Steps(parts.n_steps)
-    if parts.limit is None:  # else rows of steps that are not taken hold nothing
+    if parts.limit is None and not parts.spec.recompute:  # as for ``after``
         env.update({g.inner: Lifted(rows_of(g, parts), True) for g in parts.seqs})
     lifted: set[Variable] = set()
     nodes = toposort(parts.inner_outputs(), blockers=parts.inner_inputs())
@@ -102,13 +102,15 @@ class After:
         if v in self._states and self._states[v].keep is None and v.owner is not None:
             s = self._states[v]
             return self._history(s, 0 if self.parts.spec.backwards else s.depth)
-        if v in self.core or v.owner is None:
-            return self._expose(v)
-        args = [self.env.get(u) if not isinstance(u, Constant) else fixed(u) for u in v.owner.inputs]
-        if any(a is None for a in args):
-            return self._expose(v)
-        found = lift(v.owner, args, self.steps)  # type: ignore[arg-type]
-        return found[v.index] if found is not None else self._expose(v)  # type: ignore[index]
+        if v.owner is None:
+            return None
+        args = [fixed(u) if isinstance(u, Constant) else self.env.get(u) for u in v.owner.inputs]
+        known = all(a is not None for a in args)
+        if known and (v not in self.core or not any(a.moving for a in args)):  # type: ignore[union-attr]
+            found = lift(v.owner, args, self.steps)  # type: ignore[arg-type]
+            if found is not None:
+                return found[v.index]  # type: ignore[index]
+        return self._expose(v)
 
     def _history(self, s: StatePart, first: int) -> Lifted | None:
         if s.keep is not None:
@@ -139,6 +141,8 @@ def after(fgraph: FunctionGraph, context: Context) -> None:
         parts = Parts.of(node)
         if parts.stop is not None or parts.limit is not None:
             continue  # rows of steps that are not taken hold nothing
+        if parts.spec.recompute:
+            continue  # it is to need little memory, and what leaves it is kept for all steps
         pull_after(fgraph, parts)
 
 

@@ -9,11 +9,13 @@ from tinygraph.graph.traversal import ancestors
 from tinygraph.graph.variable import Variable
 from tinygraph.passes.loops.lift import Lifted
 from tinygraph.scan.parts import Parts, StatePart
-from tinygraph.tensor.broadcast import SumTo, alloc_op, is_zero, sum_to_op
+from tinygraph.tensor.broadcast import Alloc, SumTo, alloc_op, is_zero, sum_to_op
 from tinygraph.tensor.dot import Dot, dot_op
 from tinygraph.tensor.elemwise import Elemwise
+from tinygraph.tensor.reduce import Reduce
 from tinygraph.tensor.reduce import sum as sum_over
-from tinygraph.tensor.shape import DimShuffle, dimshuffle, reshape, shape_i, shape_tuple
+from tinygraph.tensor.index import Subtensor
+from tinygraph.tensor.shape import DimShuffle, Reshape, dimshuffle, reshape, shape_i, shape_tuple
 
 if TYPE_CHECKING:
     from tinygraph.passes.loops.outside import After
@@ -96,8 +98,16 @@ class SumLifter:
         if _is_add(node.outputs[0]) and len({v.type.ndim for v in node.inputs}) == 1:  # type: ignore[attr-defined]
             parts = [self.sum_of(v) for v in node.inputs]
             return None if any(p is None for p in parts) else parts[0] + parts[1]
+        if isinstance(node.op, Reduce) and node.op.combine == "add":
+            x = self.plan.value(node.inputs[0])
+            axes = (0, *(a + 1 for a in node.op.axes))
+            return Reduce("add", axes, node.op.dtype)(x.outer) if x is not None and x.moving else None
         if isinstance(node.op, SumTo):
             sizes = self.plan.value(node.inputs[1])
+            inner = node.inputs[0].owner
+            if inner is not None and isinstance(inner.op, Reduce):
+                part = self.sum_of(node.inputs[0])
+                return None if part is None or sizes is None or sizes.moving else sum_to_op(part, sizes.outer)
             x = self.plan.value(node.inputs[0])
             if x is None or sizes is None or sizes.moving or not x.moving:
                 return None
@@ -106,10 +116,17 @@ class SumLifter:
             return self._product(node)
         if isinstance(node.op, Elemwise) and node.op.scalar_op.name == "mul" and len(node.inputs) == 2:
             return self._outer_product(node)
-        if isinstance(node.op, DimShuffle):
-            inner = self.sum_of(node.inputs[0])
-            return None if inner is None else node.op(inner)
+        if isinstance(node.op, (DimShuffle, Alloc, Subtensor, Reshape)):
+            return self._same_places(node)
         return None
+
+    def _same_places(self, node: Apply) -> Any:
+        """sum_t f(a[t]) -> f(sum_t a[t]), f moving or repeating elements in the same way at every step."""
+        others = [self.plan.value(v) for v in node.inputs[1:]]
+        if any(x is None or x.moving for x in others):
+            return None
+        inner = self.sum_of(node.inputs[0])
+        return None if inner is None else node.op(inner, *(x.outer for x in others))  # type: ignore[union-attr]
 
     def _product(self, node: Apply) -> Any:
         """sum_t a[t] @ b[t] -> one product over (t, k) together."""
