@@ -61,6 +61,7 @@ class Code:
         #: while a tiled group is printed: its scratch names and the lines that make them
         self.tile_bound: list[str] | None = None
         self.tile_bind = Lines(2)
+        self.before_tiles: list[str] = []
         self.private: dict[Buffer, tuple[str, int, int]] = {}
         #: shapes of the arrays that come with a call
         self.whole_shapes: dict[Buffer, tuple[int, ...]] = {}
@@ -145,16 +146,17 @@ class Code:
         self._free.clear()
 
     @contextlib.contextmanager
-    def tiles(self, n: int, rows: int, private: dict[Buffer, int]) -> Iterator[None]:
+    def tiles(self, n: int, rows: int, private: dict[Buffer, int]) -> Iterator[str]:
         """A group run in tiles of ``rows`` out of ``n``, spread over threads.
 
         Everything added to ``body`` inside is the work on rows ``lo .. hi``. ``private`` buffers (with the number of
-        elements of one row) live in scratch memory, a tile of each.
+        elements of one row) live in scratch memory, a tile of each. Gives NAME: ``NAME_z`` holds each thread's scratch
+        memory; lines put in ``before_tiles`` run before the threads start.
         """
         name, saved, views = self.fresh("g"), self.body, dict(self.views)
         self.tile_bound, self.tile_bind, self.body = [], Lines(2), Lines(saved.indent + 2)
         self.private = {b: (self.take(b.dtype, (rows * row,)), rows, row) for b, row in private.items()}
-        yield
+        yield name
         body, self.body = self.body, saved
         names = ", ".join(self.tile_bound) + ("," if len(self.tile_bound) == 1 else "")
         with self.bind.block(f"def {name}_scratch(thread):"):
@@ -168,6 +170,9 @@ class Code:
             with self.body.block(f"for lo in range(first, last, {rows}):"):
                 self.body.add(f"hi = min(lo + {rows}, last)")
                 self.body.text += body.text
+        for line in self.before_tiles:
+            self.body.add(line)
+        self.before_tiles = []
         self.body.add(f"parallel({name}, {n}, {rows}, {name}_z)")
         self.tile_bound, self.private = None, {}
         self.views = {k: v for k, v in self.views.items() if k in views or k[0] != "private"}

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygraph.program.expr import Access
 from tinygraph.program.instructions import Nest, c_strides
-from tinygraph.targets.numpy.scatter import can_interleave, print_interleaved
+from tinygraph.targets.numpy.interleave import interleaves_sum, print_interleaved, print_sum
 from tinygraph.targets.numpy.views import merge_axes
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ def print_contraction(p: NestPrinter, nest: Nest) -> None:
         _einsum(p, nest)
         return
     packed = found.left.packed(nest.extents) and found.right.packed(nest.extents)
-    if can_interleave(p, nest, found):
-        print_interleaved(p, nest, found)
+    if print_interleaved(p, nest, found):
         return
     if packed or p.tile is not None:
         _product(p, nest, found)
@@ -141,6 +140,9 @@ def _chunked(p: NestPrinter, nest: Nest, found: Plan, axis: int) -> None:
     if step == n:
         _product(p, nest, found)
         return
+    if nest.kinds[axis] == "r" and p.code.tile_bound is None and not (nest.accumulate or found.loop):
+        _summed(p, nest, found, axis, step)
+        return
     order = [axis] + [k for k in range(len(nest.extents)) if k != axis]
     moved = _reorder(nest, order)
     if nest.kinds[axis] == "r" and not nest.accumulate:
@@ -151,6 +153,44 @@ def _chunked(p: NestPrinter, nest: Nest, found: Plan, axis: int) -> None:
         inner = NestPrinter(p.code, step)
         back = plan(moved) if nest.kinds[axis] == "p" else _axes_plan(found, order)
         _product(inner, moved, back or found)
+
+
+def _summed(p: NestPrinter, nest: Nest, found: Plan, axis: int, step: int) -> None:
+    """A sum over ``axis`` in chunks. Each thread adds up its share, then the shares are added in order."""
+    from tinygraph.targets.numpy.nests import NestPrinter
+
+    n = nest.extents[axis]
+    interleaved = axis == found.inner[0] and interleaves_sum(nest, found)
+    rows, columns = _prod(nest, found.rows), _prod(nest, found.columns)
+    with p.code.tiles(n, min(step, 64), {}) as name:
+        inner = NestPrinter(p.code, min(step, 64))
+        total = p.code.take(nest.dtype, (rows, columns))
+        position = len(p.code.tile_bound or ()) - 1
+        if interleaved:
+            print_sum(inner, nest, found, total)
+        else:
+            order = [axis] + [k for k in range(len(nest.extents)) if k != axis]
+            _add_product(inner, _reorder(nest, order), _axes_plan(found, order), total)
+        p.code.before_tiles.append(f"for z in {name}_z: z[{position}].fill(0)")
+    par = [k for k, kind in enumerate(nest.kinds) if kind == "p"]
+    sums = f"sum(z[{position}] for z in {name}_z)"
+    value = f"{sums}.reshape({[nest.extents[k] for k in found.rows + found.columns]})"
+    order = found.rows + found.columns
+    if order != sorted(order):
+        value += f".transpose({tuple(order.index(k) for k in sorted(order))})"
+    if sorted(order) != par:
+        value += f"[{', '.join(':' if k in order else 'None' for k in par)}]"
+    p.code.body.add(f"copyto({p.out_view(nest)}, {value})")
+
+
+def _add_product(p: NestPrinter, nest: Nest, found: Plan, total: str) -> None:
+    """``total`` += one chunk's product, a matrix."""
+    left, right = operand(p, nest, found.left), operand(p, nest, found.right)
+    if not found.columns:
+        right = f"{right}.reshape(-1, 1)"
+    product = p.code.take(nest.dtype, (_prod(nest, found.rows), _prod(nest, found.columns)))
+    p.code.body.add(f"matmul({left}, {right}, {product})")
+    p.code.body.add(f"add({total}, {product}, {total})")
 
 
 def _axes_plan(found: Plan, order: list[int]) -> Plan:
