@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygraph.compile.caller import print_caller
 from tinygraph.compile.io import In
+from tinygraph.compile.profiling import Profile
 from tinygraph.compile.placement import as_device_array
 from tinygraph.config import config
 from tinygraph.errors import DataError, InvalidValue, TinygraphError, TypeMismatch
@@ -25,6 +26,7 @@ from tinygraph.lower.host import RuntimeSizes, print_host_function
 from tinygraph.lower.lazy import enclose
 from tinygraph.lower.specialise import Layout, specialise
 from tinygraph.targets.registry import default_target
+from tinygraph.targets.registry import best_target
 from tinygraph.targets.registry import target as find_target
 
 #: programs kept by a function, for so many different sets of shapes
@@ -97,6 +99,37 @@ class CompiledFunction:
         self.device = self._target.device(options) if hasattr(self._target, "device") else None
         self._call = mode.caller(self) if hasattr(mode, "caller") else print_caller(self)[1]
         self.compile_seconds = time.perf_counter() - started
+        self.profile = self._start_profile(profile)
+
+    def _start_profile(self, wanted: Any) -> Profile | None:
+        """The profile that calls are added to: ``wanted`` itself if it is one, a new one if it is true."""
+        if not wanted and not (wanted is None and getattr(self.options, "profile", False)):
+            return None
+        profile = wanted if isinstance(wanted, Profile) else Profile(self.name or "function")
+        profile.compile_seconds += self.compile_seconds
+        profile.passes += [(r.name, r.seconds) for r in self.fgraph.__dict__.get("reports", ())]
+        call = self._call
+
+        def timed(args: Any) -> Any:
+            begin = time.perf_counter()
+            try:
+                return call(args)
+            finally:
+                profile.calls += 1
+                profile.call_seconds += time.perf_counter() - begin
+
+        self._call = timed
+        return profile
+
+    def memory(self) -> dict[str, int]:
+        """Bytes of temporary memory of the last program: its ``peak``, and the ``lower_bound`` no plan can go below."""
+        plan = self._last().executable.plan
+        return {"peak": plan.peak, "lower_bound": plan.lower_bound}
+
+    def _last(self) -> Specialised:
+        if not self._programs:
+            raise TinygraphError("there is no program yet: programs are made at the first call with new shapes")
+        return next(reversed(self._programs.values()))
 
     @staticmethod
     def _optimise(fgraph: FunctionGraph, mode: Any, options: Any) -> None:
@@ -192,6 +225,7 @@ class CompiledFunction:
     # -- programs -------------------------------------------------------------------------------------------------
 
     def _specialise(self, key: Any, inputs: Sequence[Any], shareds: Sequence[Any]) -> Specialised:
+        started = time.perf_counter()
         args = [*inputs, *shareds]
         layouts = [_layout(x) for x in args]
         runtime = self.sizes.resolve(self.sizes.key(args)) if self._has_runtime else {}
@@ -207,10 +241,13 @@ class CompiledFunction:
             runtime,
             self.borrowed,
         )
+        program.profile = self.profile
         params = None
         if program.params:
             _, params = print_host_function([*fgraph.inputs, *self.shared], list(program.params.values()), "params")
         found = Specialised(program, self._target.compile(program, self.options), params)
+        if self.profile is not None:
+            self.profile.lower_seconds += time.perf_counter() - started
         self._programs[key] = found
         if len(self._programs) > _PROGRAMS:
             self._programs.popitem(last=False)
@@ -218,11 +255,9 @@ class CompiledFunction:
 
     # -- looking inside -------------------------------------------------------------------------------------------
 
-    def source(self) -> str:
-        """The code that the last compiled program runs; call the function once before."""
-        if not self._programs:
-            raise TinygraphError("nothing is printed yet: programs are made at the first call with new shapes")
-        return next(reversed(self._programs.values())).executable.source()
+    def source(self, *kind: str) -> str:
+        """The code that the last program runs; call the function once before. For llvm ``source("asm")`` too."""
+        return self._last().executable.source(*kind)
 
     def free(self) -> None:
         """Give back the memory kept between calls."""

@@ -296,6 +296,8 @@ class Program:
     updates: list[Ref]
     params: dict[str, Expr]
     buffers: list[Buffer]
+    #: what times the instructions: an object with ``register(program) -> record(instruction, begin, end)``, or None
+    profile: Any = None
     borrowed: tuple[bool, ...] = ()  # outputs that the caller takes as they lie: views of ours, or on the device
 
     def temporaries(self) -> list[Buffer]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import ctypes
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -109,10 +111,17 @@ class LlvmExecutable:
         self.uses_blas = False
         self.work = 0
         self._keep: list[Any] = []
+        #: sizes that indices are checked against, by the number that a failing kernel reports
+        self.bounds: list[Any] = []
         self.program.instructions = [self._prepared(i) for i in program.instructions]
         self.plan: MemoryPlan = plan_memory(program)
         self.table_index = {b: k for k, b in enumerate(program.buffers)}
-        self.steps = self._block(program.instructions)
+        #: for profiles: ``record(instruction, begin, end)``; each instruction is then a step of its own
+        self.record = program.profile.register(program) if program.profile is not None else None
+        if self.record is None:
+            self.steps = self._block(program.instructions)
+        else:
+            self.steps = [self._block([i]) for i in program.instructions]
         self._pool: list[Workspace] = []
 
     # -- compiling ------------------------------------------------------------------------------------------------
@@ -262,6 +271,10 @@ class LlvmExecutable:
             parts.append(f"; {label}\n{text}")
         return "\n".join(parts)
 
+    def failed_at(self, error: BaseException) -> Any:
+        """Where in the graph a call failed: the ``Source`` of what was running, or None."""
+        return getattr(error, "_source", None)
+
     def free(self) -> None:
         """Give the workspaces' memory back."""
         self._pool.clear()
@@ -307,7 +320,7 @@ class Workspace:
             self.arrays[k] = buf.data.reshape(-1)
             self.table[k] = address_of(self.arrays[k])
         self.params = np.zeros(len(x.param_index) + 1, dtype=np.int64)
-        self.error = np.zeros(3, dtype=np.int64)
+        self.error = np.zeros(4, dtype=np.int64)
         self.code = np.array(x.code or [vm.STOP, *[0] * 7], dtype=np.int64)
         scratch = base + x.plan.peak
         self.kept: list[np.ndarray] = []
@@ -332,6 +345,9 @@ class Workspace:
         kind, what = s
         if kind == "buffer":
             return self.x.table_index[what]
+        if kind == "bound":
+            self.x.bounds.append(what)
+            return len(self.x.bounds) - 1
         return self.x.param_index[what] if what is not None else len(self.x.param_index)  # the last stays 0
 
     def run(self, inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
@@ -361,17 +377,32 @@ class Workspace:
         if params:
             self.params[: len(params)] = params
         if self.plain:
-            self._steps(self.x.steps)
+            self._program()
         else:
             with self.blas, self.guard:
-                self._steps(self.x.steps)
-        for k, r in enumerate(program.outputs):
-            if outputs[k] is None:
-                outputs[k] = self.view(r)
-        for k, r in enumerate(program.updates):
-            if updates[k] is None:
-                updates[k] = self.view(r)
+                self._program()
+        seen: set[Any] = set()
+        for refs, values in ((program.outputs, outputs), (program.updates, updates)):
+            for k, r in enumerate(refs):
+                if values[k] is None:
+                    values[k] = self.view(r)
+                    if r.buffer.kind == "dynamic" and r.buffer in seen:
+                        values[k] = copy.deepcopy(values[k])
+                    seen.add(r.buffer)
+        for r, _ in given:  # who holds an argument or a result is the caller's business
+            self.arrays[index[r.buffer]] = None
         return outputs, updates
+
+    def _program(self) -> None:
+        """The whole program; instruction by instruction where they are timed."""
+        record = self.x.record
+        if record is None:
+            self._steps(self.x.steps)
+            return
+        for k, steps in enumerate(self.x.steps):
+            begin = time.perf_counter()
+            self._steps(steps)
+            record(k, begin, time.perf_counter())
 
     def _steps(self, steps: Sequence[Any]) -> None:
         for step in steps:
@@ -386,14 +417,11 @@ class Workspace:
         """The machine stopped at an instruction: a bad index, or Ctrl-C."""
         if not self.error[0]:
             raise KeyboardInterrupt
-        _, bad, size = (int(v) for v in self.error)
+        _, bad, size, check = (int(v) for v in self.error)
         self.error[:] = 0
+        error: Any = IndexOutOfRange(f"index {bad} is out of range for a dimension of size {size}")
         i = self.x.origin_of.get(at)
-        error = IndexOutOfRange(f"index {bad} is out of range for a dimension of size {size}")
-        if i is not None:
-            error.add_note(f"  in {i.label}")
-            if i.origin is not None:
-                error.add_note(f"  built at {i.origin.text()}")
+        error._source = getattr(self.x.bounds[check], "source", None) or getattr(i, "source", None)
         raise error
 
     # -- what needs Python ----------------------------------------------------------------------------------------
@@ -410,6 +438,15 @@ class Workspace:
 
     def _python(self, step: Any) -> None:
         i = step[0]
+        try:
+            self._run_python(step, i)
+        except Exception as error:
+            with contextlib.suppress(AttributeError):
+                if getattr(error, "_source", None) is None:
+                    error._source = i.source  # type: ignore[attr-defined]
+            raise
+
+    def _run_python(self, step: Any, i: Instruction) -> None:
         if isinstance(i, Routine):
             i.run(*[self.view(r) for r in i.inputs], *[self.view(r) for r in i.outputs], **i.attrs)
         elif isinstance(i, Host):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -55,6 +56,16 @@ _NAMESPACE: dict[str, Any] = {}
 _counter = 0
 
 
+def _ticker(record: Callable[[int, float, float], None]) -> Callable[[int, float], float]:
+    """``tick(k, begin)``: instruction ``k`` has run since ``begin``; returns the time now."""
+
+    def tick(k: int, begin: float) -> float:
+        record(k, begin, time.perf_counter())
+        return time.perf_counter()
+
+    return tick
+
+
 class NumpyExecutable:
     """A program compiled for NumPy. Calls from several threads each take a workspace of their own."""
 
@@ -77,6 +88,8 @@ class NumpyExecutable:
         )  # tiles that call BLAS: then all products are shared out here, and BLAS keeps to one thread
         if self._own_threads:
             space["matmul"] = split_matmul(threads)
+        if program.profile is not None:
+            space.update(now=time.perf_counter, tick=_ticker(program.profile.register(program)))
         _counter += 1
         filename = self._filename = f"<tinygraph {program.name} {_counter}>"
         self._printer = printer

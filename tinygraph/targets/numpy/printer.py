@@ -40,8 +40,13 @@ class ProgramPrinter:
 
     def source(self) -> str:
         """The whole module's text."""
-        for instruction in self.program.instructions:
+        timed = self.program.profile is not None
+        if timed:
+            self.code.body.add("clock = now()")
+        for k, instruction in enumerate(self.program.instructions):
             self.instruction(instruction)
+            if timed:
+                self.code.body.add(f"clock = tick({k}, clock)")
         return self._assemble()
 
     # -- instructions ---------------------------------------------------------------------------------------------

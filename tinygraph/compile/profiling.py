@@ -1,0 +1,180 @@
+"""Profiles of compiled functions: ``function(..., profile=True)``, then ``f.profile.summary()``.
+
+Times are taken around each instruction of the program; flops and bytes follow from the loop nests. Percentages of the
+roofline compare with this machine's measured rate of matrix products and copy bandwidth.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygraph.program.expr import loads, postorder
+from tinygraph.program.instructions import Branch, Group, Host, Instruction, Loop, Nest, Program, Routine
+
+_FREE = frozenset("load const param axis cast".split())
+
+
+def cost(i: Instruction) -> tuple[int, int]:
+    """``(flops, bytes)`` of one run of an instruction: scalar operations, and memory read and written once each."""
+    if isinstance(i, Nest):
+        per_point = sum(x.op not in _FREE for x in postorder(i.expr)) + (i.combine is not None)
+        return i.points * per_point, _nest_bytes(i, frozenset())
+    if isinstance(i, Group):
+        flops = sum(cost(n)[0] for n in i.nests)
+        return flops, sum(_nest_bytes(n, i.private) for n in i.nests)
+    if isinstance(i, (Loop, Branch)):
+        body = i.body if isinstance(i, Loop) else i.then
+        flops, moved = (sum(c) for c in zip(*map(cost, body), strict=True)) if body else (0, 0)
+        times = i.steps if isinstance(i, Loop) else 1
+        return flops * times, moved * times
+    refs = [*i.inputs, *i.outputs] if isinstance(i, (Routine, Host)) else []
+    return 0, sum(r.size * r.buffer.itemsize for r in refs if r.dtype != "object")
+
+
+def _nest_bytes(n: Nest, private: Iterable[Any]) -> int:
+    points: dict[Any, int] = defaultdict(int)
+    for a in {x.attr for x in loads(n.expr)} | {n.out}:
+        if a.buffer not in private:
+            points[a.buffer] += int(np.prod([e for e, s in zip(n.extents, a.strides, strict=True) if s], dtype=np.int64))
+    return sum(min(count, max(b.size, 1)) * b.itemsize for b, count in points.items())
+
+
+@dataclass
+class Entry:
+    """One instruction of one program, summed over its runs."""
+
+    label: str
+    origin: str
+    kind: str
+    flops: int
+    bytes: int
+    calls: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Profile:
+    """What a function's calls cost."""
+
+    name: str
+    compile_seconds: float = 0.0
+    passes: list[tuple[str, float]] = field(default_factory=list)
+    lower_seconds: float = 0.0
+    calls: int = 0
+    call_seconds: float = 0.0
+    entries: dict[Any, Entry] = field(default_factory=dict)
+    events: list[tuple[Any, float, float]] = field(default_factory=list)
+    #: spans kept for the trace
+    limit: int = 100_000
+
+    def register(self, program: Program) -> Callable[[int, float, float], None]:
+        """``record(k, begin, end)`` for the program's instruction ``k``."""
+        keys = []
+        for k, i in enumerate(program.instructions):
+            key = (id(program), k)
+            flops, moved = cost(i)
+            self.entries[key] = Entry(i.label or type(i).__name__, str(i.origin or ""), type(i).__name__, flops, moved)
+            keys.append(key)
+
+        def record(k: int, begin: float, end: float) -> None:
+            entry = self.entries[keys[k]]
+            entry.calls += 1
+            entry.seconds += end - begin
+            if len(self.events) < self.limit:
+                self.events.append((keys[k], begin, end))
+
+        return record
+
+    @property
+    def instruction_seconds(self) -> float:
+        return sum(e.seconds for e in self.entries.values())
+
+    def by(self, key: Callable[[Entry], str]) -> list[tuple[str, int, float, int, int]]:
+        """``(name, calls, seconds, flops, bytes)`` summed by ``key``, the costliest first."""
+        sums: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0, 0])
+        for e in self.entries.values():
+            row = sums[key(e)]
+            row[0] += e.calls
+            row[1] += e.seconds
+            row[2] += e.flops * e.calls
+            row[3] += e.bytes * e.calls
+        rows = [(name, int(r[0]), r[1], int(r[2]), int(r[3])) for name, r in sums.items()]
+        return sorted(rows, key=lambda r: -r[2])
+
+    def summary(self, top: int = 20) -> str:
+        """The profile as text: by instruction, by op class, by the user's line, and what surrounds them."""
+        rate, bandwidth = roofline()
+        inside = self.instruction_seconds
+        lines = [
+            f"profile of {self.name}: {self.calls} calls, {self.call_seconds:.6f} s; instructions {inside:.6f} s, "
+            f"call overhead {self.call_seconds - inside:.6f} s",
+            f"machine: {rate / 1e9:.0f} GFLOP/s in products, {bandwidth / 1e9:.1f} GB/s in copies",
+            f"compiling: {self.compile_seconds:.4f} s, making programs: {self.lower_seconds:.4f} s",
+        ]
+        lines += [f"  pass {name:<18} {seconds * 1e3:9.2f} ms" for name, seconds in self.passes]
+        for title, key in (
+            ("by instruction", lambda e: f"{e.label}  {e.origin}"),
+            ("by op class", lambda e: e.label.split("{")[0].split(" ")[0]),
+            ("by line", lambda e: e.origin or "(none)"),
+        ):
+            lines += ["", f"{title}:", f"  {'time':>10} {'%':>5} {'calls':>7} {'GFLOP/s':>8} {'GB/s':>7} {'roof':>5}"]
+            for name, calls, seconds, flops, moved in self.by(key)[:top]:  # type: ignore[no-untyped-call]
+                lines.append(_row(name, calls, seconds, flops, moved, inside, rate, bandwidth))
+        return "\n".join(lines)
+
+    def chrome_trace(self, file: str | Path) -> None:
+        """Write the calls as a trace that Perfetto and chrome://tracing open."""
+        start = min((b for _, b, _ in self.events), default=0.0)
+        events = [
+            {
+                "name": self.entries[key].label, "cat": self.entries[key].kind, "ph": "X", "pid": 1, "tid": 1,
+                "ts": (begin - start) * 1e6, "dur": (end - begin) * 1e6,
+                "args": {"line": self.entries[key].origin, "flops": self.entries[key].flops,
+                         "bytes": self.entries[key].bytes},
+            }
+            for key, begin, end in self.events
+        ]  # fmt: skip
+        Path(file).write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ms"}), encoding="utf-8")
+
+
+def _row(name: str, calls: int, seconds: float, flops: int, moved: int, inside: float, rate: float,
+         bandwidth: float) -> str:  # fmt: skip
+    share = 100 * seconds / inside if inside else 0.0
+    best = max(flops / rate, moved / bandwidth)
+    roof = 100 * best / seconds if seconds else 0.0
+    return (
+        f"  {seconds * 1e3:8.3f}ms {share:4.1f}% {calls:7d} {flops / max(seconds, 1e-12) / 1e9:8.2f} "
+        f"{moved / max(seconds, 1e-12) / 1e9:7.2f} {roof:4.0f}%  {name}"
+    )
+
+
+@cache
+def roofline() -> tuple[float, float]:
+    """This machine's rate of float32 matrix products (flop/s) and of copies (bytes read and written per second)."""
+    a = np.ones((1024, 1024), dtype="float32")
+    big, other = np.ones(16_000_000, dtype="float32"), np.empty(16_000_000, dtype="float32")
+    product = min(_seconds(lambda: a @ a) for _ in range(5))
+    copy = min(_seconds(lambda: np.copyto(other, big)) for _ in range(3))
+    return 2 * 1024**3 / product, 2 * big.nbytes / copy
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def bytes_moved(program: Program) -> int:
+    """Bytes that all instructions of a program read and write."""
+    return sum(cost(i)[1] for i in program.instructions)
+
+
