@@ -115,3 +115,12 @@ specimen("sum_of_dots", lambda v: T.dot(v.x, v.z) + T.dot(v.x, T.exp(v.z)), lamb
 specimen("sum_of_dot", lambda v: T.dot(v.x, v.z).sum(axis=0), lambda v: T.dot(v.x, v.z).max(axis=0), lambda v: T.dot(v.x, v.w).sum())
 specimen("sum_of_products", lambda v: (v.u * T.exp(v.u)).sum(), lambda v: (v.u * v.s).sum(), lambda v: (v.x * v.y).sum())
 
+specimen("one_hot_dot", lambda v: T.dot(T.to_one_hot(v.k, 4), v.z), lambda v: T.dot(v.x, v.z),
+         lambda v: T.dot(T.set_subtensor(T.zeros((5, 4))[T.arange(v.k.shape[0]), v.k], 1.0), v.z),
+         lambda v: T.dot(T.set_subtensor(T.zeros((v.k.shape[0], 4))[T.arange(v.k.shape[0]), v.k], 2.0), v.z))  # fmt: skip
+specimen("one_hot_sum", lambda v: _rows_of_one_hot(T.exp(T.to_one_hot(v.k, 4)), v.k), lambda v: (T.to_one_hot(v.k, 4) * v.x).sum(axis=1))
+
+
+def _rows_of_one_hot(x, k):
+    """A sum of a one-hot matrix times ``x``, which has its shape."""
+    return (T.to_one_hot(k, 4) * x).sum(axis=1)

@@ -82,6 +82,7 @@ PEERS: dict[str, str] = {
     "unbroadcast_lift, useless_rebroadcast": "sum_to_same sum_to_known sum_to_sum_to sum_to_of_neg",
     "lift_transpose_through_dot": "transpose_of_dot",
     "dot_to_dot22, gemm, dot22_to_dot22scalar": "dot_of_multiple; the lowering forms gemm, alpha and beta",
+    "one-hot products (not done by either)": "one_hot_dot one_hot_sum",
     "dot of sums": "sum_of_dots sum_of_dot sum_of_products",
     "useless_slice, useless_subtensor": "subtensor_all subtensor_trailing subtensor_constant_index",
     "subtensor_merge": "subtensor_subtensor subtensor_reversed_twice",
@@ -113,6 +114,30 @@ _MEANING = {
 }
 
 
+_YOUR_OWN = [
+    "## Your own rewrites",
+    "",
+    "An algebraic rule is a line in the pattern language of `tinygraph.passes`: structure, constants, and tests of",
+    "what a variable may be. It applies where the result is proven to have the shape of what it replaces.",
+    "",
+    "```python",
+    "from tinygraph.passes import op, rewrite, rule, variables",
+    "",
+    "x, y = variables('x y')",
+    "rewrite('max_minus_min', op.maximum(x, y) - op.minimum(x, y), op.abs(x - y), tags='specialise mine')",
+    "",
+    "@rule('exp', tags='stabilise mine', numerics='rounding')",
+    "def exp_of_double(node):",
+    "    \"\"\"exp(2 * x) -> exp(x)**2.\"\"\"",
+    "    ...  # a variable, one for each output, or None to leave the node alone",
+    "```",
+    "",
+    "`Mode().excluding('mine')` leaves them out; `@graph_pass(name, tags)` registers a function of a whole graph.",
+    "`optimise(fgraph, check=values)` evaluates both sides of every replacement and names the first wrong rule.",
+    "",
+]
+
+
 def own_rules() -> list[Rule]:
     """The rules of this package, loops aside."""
     return [r for r in RULES.values() if r.function.__module__.rpartition(".")[0] == "tinygraph.passes"]
@@ -137,6 +162,7 @@ def markdown() -> str:
         "A mode chooses rules and stages by tag or name: `Mode().excluding('softmax').including('fast_math')`.",
         "`optimizer='fast_compile'` runs `canonicalise` and `stabilise`, `'none'` runs nothing.",
         "",
+        *_YOUR_OWN,
         "## What a rule may change numerically",
         "",
         *_table(("class", "meaning"), _MEANING.items()),

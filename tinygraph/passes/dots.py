@@ -6,10 +6,13 @@ from typing import Any
 
 from tinygraph.graph.op import Apply
 from tinygraph.graph.variable import Variable
-from tinygraph.passes.facts import applied, const, dtype, is_float, made_by, ndim
+from tinygraph.passes.facts import applied, const, dtype, equals, is_float, made_by, ndim
 from tinygraph.passes.fit import fitted
 from tinygraph.passes.rewrite import Context, rule
+from tinygraph.passes.shapes import same_sizes
+from tinygraph.tensor.advanced_index import AdvancedIncSubtensor, AdvancedSubtensor
 from tinygraph.tensor.broadcast import is_zero
+from tinygraph.tensor.creation import ARange
 from tinygraph.tensor.dot import Dot, dot_op
 from tinygraph.tensor.maths import mul, neg, true_div
 from tinygraph.tensor.reduce import Reduce
@@ -118,6 +121,42 @@ def sum_of_dot(node: Apply, context: Context) -> Any:
     if node.op.axes == (1,):
         return dot_op(x, columns(y))
     return dot_op(rows(x), columns(y)) if node.op.axes == (0, 1) else None
+
+
+def one_hot_columns(v: Variable, context: Context) -> Any:
+    """``(rows, i)`` if ``v`` is zeros with a one at ``[arange(n), i]`` in each of its n rows, else None."""
+    node = applied(v, AdvancedIncSubtensor)
+    if node is None or node.op.axes != (0, 1) or not node.op.set_instead_of_inc or ndim(v) != 2:
+        return None
+    zeros, value, rows, i = node.inputs
+    positions = applied(rows, ARange)
+    if positions is None or not is_zero(zeros) or not equals(value, 1) or ndim(i) != 1:
+        return None
+    count = context.shapes.of(rows)[0]
+    whole = same_sizes((count,), (context.shapes.of(v)[0],)) and same_sizes((count,), (context.shapes.of(i)[0],))
+    return (rows, i) if whole and equals(positions.inputs[0], 0) and equals(positions.inputs[2], 1) else None
+
+
+@rule(Dot, tags="specialise", numerics="fast_math")
+def one_hot_dot(node: Apply, context: Context) -> Any:
+    """dot(one_hot(i), w) -> w[i]: nan and infinity in the rows not chosen, times 0, are no longer seen."""
+    hot = one_hot_columns(node.inputs[0], context)
+    if hot is None or ndim(node.inputs[1]) != 2:
+        return None
+    return fitted(AdvancedSubtensor((0,))(node.inputs[1], hot[1]), node.outputs[0], context)
+
+
+@rule(Reduce, tags="specialise", numerics="fast_math")
+def one_hot_sum(node: Apply, context: Context) -> Any:
+    """sum(one_hot(i) * x, axis=1) -> x[arange(n), i]: nan and infinity elsewhere, times 0, are no longer seen."""
+    product = made_by(node.inputs[0], "mul")
+    if product is None or node.op.combine != "add" or node.op.axes != (1,):
+        return None
+    for v, x in (product.inputs, product.inputs[::-1]):
+        hot = one_hot_columns(v, context)
+        if hot is not None and ndim(x) == 2 and context.shapes.same(x, v):
+            return fitted(AdvancedSubtensor((0, 1))(x, *hot), node.outputs[0], context)
+    return None
 
 
 @rule(Reduce, tags="specialise", numerics="rounding")
