@@ -51,7 +51,7 @@ class Kernel:
 
     def __init__(self, text: str, slots: list[Any], extent: int, parallel: bool, scratch: int, lanes: int):
         self.text = text
-        self.slots = slots  # ints, or ("buffer", Buffer), ("param", name)
+        self.slots = slots  # ints, or ("buffer", Buffer), ("param", name), ("bound", size that an index is checked against)
         self.extent = extent  # iterations of the first loop
         self.parallel = parallel
         self.scratch = scratch  # bytes of scratch memory for each thread
@@ -539,7 +539,8 @@ class KernelPrinter:
                     hit = b.extract_element(bad, ir.Constant(I32, k))
                     lane = b.select(hit, b.extract_element(i, ir.Constant(I32, k)), lane)
             size = b.extract_element(n, ir.Constant(I32, 0)) if width else n
-            for k, v in enumerate((ir.Constant(I64, 1), lane, size)):
+            check = self._slot(("bound", x.attr))
+            for k, v in enumerate((ir.Constant(I64, 1), lane, size, check)):
                 b.store(v, b.gep(error, [ir.Constant(I64, k)], source_etype=I64))
         return b.select(bad, constant(0, "int64", width), wrapped)
 

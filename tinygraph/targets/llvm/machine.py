@@ -13,7 +13,7 @@ A program is a vector of 64-bit numbers, eight to an instruction:
 
 so a scan of any length runs without Python. A kernel's context is a vector of 64-bit numbers: the table of buffers,
 the parameters, the kernel's own table of sizes, scratch memory, its size for one thread, and the error record
-(0 or 1, the index that was out of range, the size it was out of).
+(0 or 1, the index that was out of range, the size it was out of, the number of the check).
 """
 
 from __future__ import annotations
