@@ -13,6 +13,7 @@ from tinygraph.program.instructions import Nest
 from tinygraph.targets.numpy import random_words
 from tinygraph.targets.numpy.code import Code, buffer_name
 from tinygraph.targets.numpy.contraction import print_contraction
+from tinygraph.targets.numpy.gather import print_gather, print_scatter
 from tinygraph.targets.numpy.intrinsics import FUNCTIONS, REDUCERS, UFUNCS
 from tinygraph.targets.numpy.views import offset_text
 from tinygraph.targets.numpy.windows import is_window, print_place, print_window, spread_axes, unrolled
@@ -205,18 +206,7 @@ class NestPrinter:
 
     def _scatter(self, nest: Nest) -> None:
         """Writes at addresses read from memory."""
-        value = self.evaluate(nest.expr, nest)
-        full = self._tile_shape(nest)
-        where = self.gather_address(nest.out, nest)
-        base = self._flat(nest.out)
-        serial = "r" in nest.kinds
-        source = f"broadcast_to({value}, {full})"
-        if nest.combine is None and not serial:
-            self.code.body.add(f"{base}[broadcast_to({where}, {full})] = {source}")
-        elif nest.combine == "add":
-            self.code.body.add(f"scatter_add({base}, broadcast_to({where}, {full}), {source})")
-        else:
-            self.code.body.add(f"{UFUNCS[nest.combine]}.at({base}, broadcast_to({where}, {full}), {source})")  # type: ignore
+        print_scatter(self, nest, self.evaluate(nest.expr, nest))
 
     # -- addresses ------------------------------------------------------------------------------------------------
 
@@ -345,8 +335,7 @@ class _Evaluation:
         access = x.attr
         if access.dynamic is None:
             return self.p.view(access, self.nest.extents)
-        where = self.p.gather_address(access, self.nest)
-        return f"take({self.p._flat(access)}, {where})"
+        return print_gather(self.p, access, self.nest)
 
     def _output(self, x: Expr, shape: tuple[int, ...], last: bool) -> str:
         """Memory for the result: the destination, an argument that dies here, or fresh scratch."""
