@@ -35,9 +35,14 @@ REDUCERS: dict[str, str] = {
 
 
 def sigmoid(x: Any, out: Any) -> Any:
-    """1 / (1 + exp(-x)) as (1 + tanh(x/2)) / 2: no overflow, relative error small where the result is not tiny."""
-    small = np.exp(np.minimum(x, 0))
-    np.divide(small, 1 + np.exp(-np.abs(x)), out=out)
+    """1 / (1 + exp(-x)) for x >= 0 and exp(x) / (1 + exp(x)) below: no overflow, one exponential."""
+    positive = np.greater_equal(x, 0)
+    np.abs(x, out)
+    np.negative(out, out)
+    np.exp(out, out)
+    total = np.add(out, 1)
+    np.maximum(out, positive, out=out)
+    np.divide(out, total, out)
     return out
 
 

@@ -10,11 +10,12 @@ from tinygraph.program.contraction import is_contraction
 from tinygraph.program.expr import loads, postorder
 from tinygraph.program.instructions import Branch, Group, Instruction, Loop, Nest
 from tinygraph.targets.numpy.contraction import plan
+from tinygraph.targets.numpy.windows import spread_axes
 
 #: groups that touch less memory than this run whole: a tile's calls would cost more than the cache misses
 TILE_ABOVE = 256 * 1024
 #: memory that one tile may touch: half of a second-level cache
-TILE_BYTES = 256 * 1024
+TILE_BYTES = 512 * 1024
 #: the same where a tile holds copied windows: fewer, larger matrix products are worth more than the cache
 WINDOW_BYTES = 2 * 1024 * 1024
 
@@ -87,6 +88,6 @@ def _row_bytes(n: Nest) -> int:
             points *= e if s else 1
         if x.strides and x.strides[0]:
             total += points * x.buffer.itemsize
-    if n.combine is None:
+    if n.combine is None and not spread_axes(n):
         total += (len(postorder(n.expr)) > 3) * n.points // max(n.extents[0], 1) * np.dtype(n.dtype).itemsize
     return total
