@@ -92,6 +92,21 @@ def learning_curve(costs: Sequence[float], errors: Sequence[Sequence[float]], pe
     return figure
 
 
+def bits_curve(costs: Sequence[float], held_out: Sequence[Sequence[float]], per_epoch: int) -> Any:
+    """Bits per character over epochs: thin in training, batch by batch; thick on held-out text."""
+    figure = _figure(7, 4)
+    axes = figure.subplots()
+    axes.plot((np.arange(len(costs)) + 1) / per_epoch, costs, color="C0", alpha=0.4, linewidth=0.6, label="training")
+    if held_out:
+        steps, values = np.transpose(held_out)
+        axes.plot(steps / per_epoch, values, color="C1", label="held-out text")
+        axes.annotate(f"{values[-1]:.2f}", (steps[-1] / per_epoch, values[-1]), xytext=(0, 8),
+                      textcoords="offset points", ha="center", color="C1")  # fmt: skip
+    axes.set(xlabel="epoch", ylabel="bits per character")
+    axes.legend()
+    return figure
+
+
 def image_grid(
     images: np.ndarray, labels: Sequence[str] | None = None, title: str = "", colours: str = "RdBu"
 ) -> Any:
