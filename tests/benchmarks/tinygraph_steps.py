@@ -16,6 +16,8 @@ from tinygraph.tensor.signal import downsample
 
 Step = Callable[[], Any]
 
+tinygraph.config.floatX = "float32"
+
 
 def _shared(value: np.ndarray) -> Any:
     return shared(value.astype("float32"))
