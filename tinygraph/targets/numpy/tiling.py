@@ -14,6 +14,8 @@ from tinygraph.targets.numpy.windows import spread_axes
 
 #: groups that touch less memory than this run whole: a tile's calls would cost more than the cache misses
 TILE_ABOVE = 256 * 1024
+#: the same within a loop, whose steps come to the same memory again while it is still in some cache
+TILE_ABOVE_IN_LOOPS = 4 * 1024 * 1024
 #: memory that one tile may touch: half of a second-level cache
 TILE_BYTES = 512 * 1024
 #: the same where a tile holds copied windows: fewer, larger matrix products are worth more than the cache
@@ -38,17 +40,19 @@ def is_blas(n: Nest) -> bool:
     return found is None or (found.left.packed(n.extents) and found.right.packed(n.extents))
 
 
-def decide_tiles(instructions: Sequence[Instruction], threads: int) -> dict[Group, int]:
+def decide_tiles(
+    instructions: Sequence[Instruction], threads: int, above: int = TILE_ABOVE
+) -> dict[Group, int]:
     """Rows of a tile for each group to be run in tiles. Groups run whole keep no private memory of their own."""
     tiles: dict[Group, int] = {}
     for i in instructions:
         if isinstance(i, Loop):
-            tiles.update(decide_tiles(i.body, 1))
+            tiles.update(decide_tiles(i.body, 1, TILE_ABOVE_IN_LOOPS))
         elif isinstance(i, Branch):
-            tiles.update(decide_tiles(i.then, threads))
-            tiles.update(decide_tiles(i.otherwise, threads))
+            tiles.update(decide_tiles(i.then, threads, above))
+            tiles.update(decide_tiles(i.otherwise, threads, above))
         elif isinstance(i, Group):
-            rows = tile_rows(i, threads)
+            rows = tile_rows(i, threads, above)
             if rows is None:
                 i.private = set()
             else:
@@ -56,7 +60,7 @@ def decide_tiles(instructions: Sequence[Instruction], threads: int) -> dict[Grou
     return tiles
 
 
-def tile_rows(g: Group, threads: int) -> int | None:
+def tile_rows(g: Group, threads: int, above: int = TILE_ABOVE) -> int | None:
     """Rows of a tile along the group's first shared loop, or None to run it whole."""
     if g.outer == 0 or any(n.out.dynamic is not None for n in g.nests):
         return None
@@ -67,7 +71,7 @@ def tile_rows(g: Group, threads: int) -> int | None:
     if len(g.nests) == 1 and is_contraction(first) and not _loops_over_first(first):
         return None
     row = max(1, sum(_row_bytes(x) for x in g.nests))
-    if row * n <= TILE_ABOVE:
+    if row * n <= above:
         return None
     windows = any(is_contraction(x) for x in g.nests)
     rows = max(1, (WINDOW_BYTES if windows else TILE_BYTES) // row)
