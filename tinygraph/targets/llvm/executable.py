@@ -211,7 +211,8 @@ class LlvmExecutable:
             grain = max(1, min(-(-printed.extent // self.threads), max(_SHARE // per_row, 1)))
             if printed.extent // grain > 8 * self.threads:
                 grain = -(-printed.extent // (8 * self.threads))
-            grain = -(-grain // printed.lanes) * printed.lanes if printed.extent > 4 * printed.lanes * self.threads else grain
+            if printed.exact or printed.extent > 4 * printed.step * self.threads:
+                grain = -(-grain // printed.step) * printed.step
         self._kernel(load(printed.text), printed.slots, printed.extent, grain, g)
 
     def _kernel(self, library: Any, slots: list[Any], extent: int, grain: int, i: Instruction) -> None:

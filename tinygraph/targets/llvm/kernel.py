@@ -16,7 +16,8 @@ from llvmlite import ir
 from tinygraph.program.expr import Access, Expr, loads, postorder
 from tinygraph.program.instructions import Buffer, Group, Nest
 from tinygraph.program.reduction import identity
-from tinygraph.targets.llvm import philox, scalars, vmath
+from tinygraph.targets.llvm import philox, scalars, tiles, vmath
+from tinygraph.targets.llvm.contraction import Contraction
 from tinygraph.targets.llvm.looptree import (
     Leaf,
     Loop,
@@ -49,13 +50,16 @@ class Slots:
 class Kernel:
     """The printed function and what it needs to be called."""
 
-    def __init__(self, text: str, slots: list[Any], extent: int, parallel: bool, scratch: int, lanes: int):
+    def __init__(
+        self, text: str, slots: list[Any], extent: int, parallel: bool, scratch: int, step: int, exact: bool = False
+    ):  # fmt: skip
         self.text = text
         self.slots = slots  # ints, or ("buffer", Buffer), ("param", name), ("bound", size that an index is checked against)
         self.extent = extent  # iterations of the first loop
         self.parallel = parallel
         self.scratch = scratch  # bytes of scratch memory for each thread
-        self.lanes = lanes
+        self.step = step  # shares of the first loop are best multiples of it
+        self.exact = exact  # and must be
 
 
 class KernelPrinter:
@@ -75,7 +79,8 @@ class KernelPrinter:
         self.slots = Slots()
         self.lanes = self._lanes(bits)
         self.tree = build(group.nests, group.outer)
-        choose_vector_axes(self.tree, self.lanes)
+        self.tiled = self._schedules(self.tree, bits)
+        choose_vector_axes(self.tree, self.lanes, set(self.tiled))
         self.skipped = unstored(self.tree, group.private)
         self._wide_private = has_vector_above(self.tree, group.outer)
         self.scratch = 0
@@ -91,6 +96,20 @@ class KernelPrinter:
         self.accumulators: dict[Nest, tuple[ir.Value, ...]] = {}
         self._moving: dict[int, set[int]] = {}
         self._accesses: dict[Nest, list[Access]] = {}
+
+    def _schedules(self, nodes: Sequence[Loop | Leaf], bits: int) -> dict[Nest, tiles.Schedule]:
+        """How to print the contractions, from where they share no loop with other nests."""
+        found: dict[Nest, tiles.Schedule] = {}
+        for node in nodes:
+            if isinstance(node, Leaf):
+                continue
+            if len(node.nests) > 1:
+                found.update(self._schedules(node.children, bits))
+                continue
+            s = tiles.schedule(node.nests[0], node.depth, bits)
+            if s is not None:
+                found[node.nests[0]] = s
+        return found
 
     def _lanes(self, bits: int) -> int:
         widest = 4
@@ -113,7 +132,12 @@ class KernelPrinter:
         self.top.branch(self.function.basic_blocks[1])
         first = self.group.nests[0]
         extent = first.extents[0] if parallel else 1
-        return Kernel(str(self.module), self.slots.values, extent, parallel, self.scratch, self.lanes)
+        step, exact = self.lanes, False
+        if parallel and first in self.tiled and len(self.group.nests) == 1:
+            s = self.tiled[first]
+            step = s.tile.get(0, 1) * (s.width if s.vector_axis == 0 else s.rows if s.row_axis == 0 else 1)
+            exact = True
+        return Kernel(str(self.module), self.slots.values, extent, parallel, self.scratch, step, exact)
 
     def _parallel(self) -> bool:
         """Whether iterations of the one outermost loop are independent of each other."""
@@ -201,6 +225,11 @@ class KernelPrinter:
     def _node(self, node: Loop | Leaf, parallel: bool = False) -> None:
         if isinstance(node, Leaf):
             self._leaf(node)
+            return
+        if len(node.nests) == 1 and node.nests[0] in self.tiled:
+            nest = node.nests[0]
+            span = (self.begin, self.end) if parallel else (None, None)
+            Contraction(self, nest, node.depth, self.tiled[nest]).print(*span)
             return
         saved = dict(self.values), dict(self.offsets)
         self._hoist(node)

@@ -77,11 +77,15 @@ def _conflicts(first: Nest, second: Nest) -> list[tuple[Access, Access, bool]]:
     return pairs
 
 
-def choose_vector_axes(nodes: Sequence[Loop | Leaf], lanes: int) -> None:
-    """Mark on each path at most one loop as the vector axis."""
+def choose_vector_axes(nodes: Sequence[Loop | Leaf], lanes: int, apart: set[Nest]) -> None:
+    """Mark on each path at most one loop as the vector axis, none of the nests ``apart``."""
     for node in nodes:
         if isinstance(node, Loop):
-            _choose(node, lanes)
+            if any(n in apart for n in node.nests):
+                if len(node.nests) > 1:
+                    choose_vector_axes(node.children, lanes, apart)
+            else:
+                _choose(node, lanes)
 
 
 def _choose(node: Loop, lanes: int) -> None:
