@@ -134,7 +134,7 @@ def backpropagate(
     not connected none. ``totals``: variables whose cotangent is that and nothing besides.
     """
     nodes = toposort([v for v, _ in start], blockers=consider_constant)
-    useful = _leads_to(nodes, set(wrt))
+    useful, reached = _leads_to(nodes, set(wrt))
     parts: dict[Variable, list[Variable]] = {}
     for v, g in start:
         parts.setdefault(v, []).append(g)
@@ -145,7 +145,8 @@ def backpropagate(
             continue
         pattern = node.op.connection_pattern(node)
         _check_pattern(node, pattern)
-        live = [any(c and o in connected for c, o in zip(row, node.outputs, strict=True)) for row in pattern]
+        live = [v in reached and any(c and o in connected for c, o in zip(row, node.outputs, strict=True))
+                for v, row in zip(node.inputs, pattern, strict=True)]  # fmt: skip
         connected.update(v for v, alive in zip(node.inputs, live, strict=True) if alive)
         grads = [_total(o, parts, found) for o in node.outputs]
         grads = [None if is_disconnected(g) else g for g in grads]
@@ -170,8 +171,8 @@ def _check_pattern(node: Apply, pattern: Any) -> None:
         )
 
 
-def _leads_to(nodes: Sequence[Apply], wrt: set[Variable]) -> set[Apply]:
-    """Nodes computed from ``wrt`` along connected inputs; no other node need be differentiated."""
+def _leads_to(nodes: Sequence[Apply], wrt: set[Variable]) -> tuple[set[Apply], set[Variable]]:
+    """Nodes and variables computed from ``wrt`` along connected inputs; no others need be differentiated."""
     reached = set(wrt)
     useful: set[Apply] = set()
     for node in nodes:
@@ -183,7 +184,7 @@ def _leads_to(nodes: Sequence[Apply], wrt: set[Variable]) -> set[Apply]:
             if any(pattern[i][k] for i in hit):
                 reached.add(out)
                 useful.add(node)
-    return useful
+    return useful, reached
 
 
 def _total(v: Variable, parts: dict[Variable, list[Variable]], totals: dict[Variable, Variable | None]) -> Any:
@@ -202,7 +203,7 @@ def _total(v: Variable, parts: dict[Variable, list[Variable]], totals: dict[Vari
 
 
 def _pull(node: Apply, grads: Sequence[Variable | None], live: Sequence[bool]) -> Sequence[Variable | None]:
-    """Cotangents of a node's inputs, checked. ``live``: which inputs are connected to the start at all."""
+    """Cotangents of a node's inputs, checked. ``live``: which inputs lie between what is asked for and the start."""
     for g in grads:
         if is_null(g):
             return [g if alive else None for alive in live]
@@ -211,7 +212,7 @@ def _pull(node: Apply, grads: Sequence[Variable | None], live: Sequence[bool]) -
         if getattr(node.op, "accepts_missing_grads", False):
             full = [g if h is not None else None for g, h in zip(full, grads, strict=True)]
         try:
-            found = node.op.pullback(node, full)
+            found = node.op.pullback(node, full, live)
         except NotImplementedError as error:
             why = f"not implemented for {node.op}: {error}" + (f"\n  {node.origin.text()}" if node.origin else "")
             return [NullType(why)() if alive and _differentiable(v) else None

@@ -292,8 +292,10 @@ class Op:
         """``[input][output]``: whether the gradient of that output can reach that input."""
         return [[True] * len(node.outputs) for _ in node.inputs]
 
-    def pullback(self, node: Apply, grads: Sequence[Variable]) -> Sequence[Variable | None]:
-        """Reverse mode with whichever protocol the op implements."""
+    def pullback(
+        self, node: Apply, grads: Sequence[Variable], needed: Sequence[bool] | None = None
+    ) -> Sequence[Variable | None]:
+        """Reverse mode with whichever protocol the op implements; cotangents that are not ``needed`` may be None."""
         cls = type(self)
         if cls.L_op is not Op.L_op:
             return self.L_op(node.inputs, node.outputs, grads)

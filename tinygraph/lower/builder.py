@@ -233,7 +233,8 @@ class Builder:
     def _nest(self, target: Pending, value: Expr, into: Sequence[Axis], over: Sequence[Axis], combine: str | None,
               accumulate: bool) -> None:  # fmt: skip
         axes = [*into, *over]
-        self._name_bounds(value)
+        if self._indexes():
+            self._name_bounds(value)
         if target.address.dynamic is not None:
             self._name_bounds(target.address.dynamic)
         positions = {a: i for i, a in enumerate(axes)}
@@ -260,6 +261,11 @@ class Builder:
     def _source(self) -> Source | None:
         node = self.node
         return None if node is None else Source(node, tuple(self.shapes.get(v) for v in node.inputs))
+
+    def _indexes(self) -> bool:
+        """Whether the node may read elements by number: it has an integer input."""
+        return self.node is not None and any(v.type.dtype is not None and v.type.dtype[0] in "iu"
+                                             for v in self.node.inputs)  # fmt: skip
 
     def _name_bounds(self, value: Expr) -> None:
         """Let index checks know their node: its nest may be fused into another's."""

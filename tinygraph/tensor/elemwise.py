@@ -189,17 +189,26 @@ class Elemwise(Op):
         with np.errstate(all="ignore"):
             return np.asarray(self.scalar_op.numpy(*args)).astype(out, copy=False)
 
-    def vjp(self, inputs: Any, outputs: Any, grads: Any) -> Grads:
+    def pullback(self, node: Apply, grads: Any, needed: Sequence[bool] | None = None) -> Grads:
         from tinygraph.tensor.broadcast import sum_to
 
-        (g,) = grads
-        if self.scalar_op.vjp is None or outputs[0].type.dtype[0] != "f":
-            return [zero_gradient(x) for x in inputs]
-        found = self.scalar_op.vjp(g, outputs[0], *inputs)
-        return [
-            zero_gradient(x) if d is None else sum_to(d, x) if x.type.dtype[0] == "f" else zero_gradient(x)
-            for d, x in zip(found, inputs, strict=True)
-        ]
+        (g,), inputs, out = grads, node.inputs, node.outputs[0]
+        wanted = [True] * len(inputs) if needed is None else needed
+        if self.scalar_op.vjp is None or out.type.dtype[0] != "f":  # type: ignore[index]
+            return [zero_gradient(x) if w else None for x, w in zip(inputs, wanted, strict=True)]
+        found = self.scalar_op.vjp(g, out, *inputs)
+        made: list[Variable | None] = []
+        for i, (d, x) in enumerate(zip(found, inputs, strict=True)):
+            if not wanted[i]:
+                made.append(None)
+            elif d is None or x.type.dtype[0] != "f":  # type: ignore[index]
+                made.append(zero_gradient(x))
+            else:
+                made.append(d if _alone(i, inputs) and d.type == x.type else sum_to(d, x))
+        return made
+
+    def vjp(self, inputs: Any, outputs: Any, grads: Any) -> Grads:
+        return self.pullback(outputs[0].owner, grads)
 
     def jvp(self, inputs: Any, outputs: Any, tangents: Any) -> Any:
         from tinygraph.tensor.maths import add
@@ -224,6 +233,11 @@ class Elemwise(Op):
         wanted = self.scalar_op.arg_dtypes(*dtypes)
         args = [cast(broadcast_read(x, axes), d) for x, d in zip(xs, wanted, strict=True)]
         return [b.store(cast(self.scalar_op.expression(*args), node.outputs[0].type.dtype), into=axes)]
+
+
+def _alone(i: int, inputs: Sequence[Variable]) -> bool:
+    """Whether operand ``i`` alone decides the result's shape, the others being numbers."""
+    return all(x.type.ndim == 0 for k, x in enumerate(inputs) if k != i)  # type: ignore[attr-defined]
 
 
 def broadcast_read(x: Any, axes: Sequence[Any]) -> Expr:
