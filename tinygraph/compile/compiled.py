@@ -26,7 +26,6 @@ from tinygraph.lower.host import RuntimeSizes, print_host_function
 from tinygraph.lower.lazy import enclose
 from tinygraph.lower.specialise import Layout, specialise
 from tinygraph.targets.registry import default_target
-from tinygraph.targets.registry import best_target
 from tinygraph.targets.registry import target as find_target
 
 #: programs kept by a function, for so many different sets of shapes
@@ -79,8 +78,8 @@ class CompiledFunction:
         self.trust_input = False
         #: for each input the shared variable that holds its default value, if it has one
         self.cells = list(cells) or [None] * len(self.declared)
-        #: the graph as given, kept where a mode will check the passes
-        self.unoptimised = fgraph.clone() if hasattr(mode, "caller") else None
+        #: the graph as given, kept where the passes will be checked or shown
+        self.given = fgraph.clone() if hasattr(mode, "caller") or profile else None
         if not optimised:
             self._optimise(fgraph, mode, options)
             enclose(fgraph)
@@ -120,6 +119,21 @@ class CompiledFunction:
 
         self._call = timed
         return profile
+
+    def report(self, file: Any) -> Any:
+        """Write a page on this function: graph, passes, program, source, memory, profile (``printing.report``).
+
+        Compiled with ``profile=True`` it also shows what each pass changed, and times.
+        """
+        from tinygraph.printing.report import report  # stands above the compiler
+
+        return report(self, file)
+
+    def _repr_svg_(self) -> str:
+        from tinygraph.printing.draw import svg_text
+        from tinygraph.printing.picture import picture_of
+
+        return svg_text(picture_of(self))
 
     def memory(self) -> dict[str, int]:
         """Bytes of temporary memory of the last program: its ``peak``, and the ``lower_bound`` no plan can go below."""

@@ -216,7 +216,7 @@ class DebugMode(WatchingMode):
     def _check_rewrites(self, f: CompiledFunction, inputs: Sequence[Any]) -> None:
         from tinygraph.passes.pipeline import optimise
 
-        plain: FunctionGraph = f.unoptimised.clone()  # type: ignore[attr-defined]
+        plain: FunctionGraph = f.given.clone()  # type: ignore[union-attr]
         try:
             optimise(plain, Mode(self.optimizer), f.options, check=list(inputs))
         except RewriteError as error:

@@ -1,0 +1,111 @@
+"""``f.report("file.html")``: one page with everything that is known of a compiled function.
+
+The graph (pan, zoom, search; a click shows the user's line, types, cost and time of a node), what each pass changed,
+the lowered program, the printed source, the memory plan over time, and the profile. The page needs nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from tinygraph.compile.profiling import bytes_moved, cost
+from tinygraph.passes.pipeline import optimise
+from tinygraph.printing.draw import svg_text
+from tinygraph.printing.picture import picture_of
+from tinygraph.printing.ssa import ssa
+from tinygraph.program.text import program_text
+
+#: graphs with more nodes than this are shown by their text alone
+_DRAWN = 1500
+
+
+def report(f: Any, file: str | Path) -> Path:
+    """Write the report of a compiled function; program, memory and source are those of its last call."""
+    path = Path(file)
+    path.write_text(report_html(f), encoding="utf-8")
+    return path
+
+
+def report_html(f: Any) -> str:
+    """The report as one HTML page."""
+    picture = picture_of(f) if len(f.fgraph) <= _DRAWN else picture_of([])
+    last = next(reversed(f._programs.values()), None) if f._programs else None
+    program = last.program if last is not None else None
+    _add_costs(picture, f, program)
+    data = {
+        "boxes": {name: box.details for name, box in picture.boxes.items()},
+        "passes": _snapshots(f),
+        "program": _program_text(program),
+        "source": f.source() if last is not None else "(not yet called)",
+        "profile": f.profile.summary() if f.profile is not None else "(compile with profile=True to see times)",
+    }
+    page = files("tinygraph.printing").joinpath("report.html").read_text(encoding="utf-8")
+    parts = {
+        "TITLE": escape(f"tinygraph: {f.name or 'function'}"),
+        "SVG": svg_text(picture),
+        "MEMORY": memory_svg(last.executable.plan) if last is not None and hasattr(last.executable, "plan") else "",
+        "DATA": json.dumps(data).replace("</", "<\\/"),
+    }
+    for key, text in parts.items():
+        page = page.replace(f"%%{key}%%", text)
+    return page
+
+
+def _program_text(program: Any) -> str:
+    if program is None:
+        return "(not yet called)"
+    return f"{program_text(program)}\n\n{bytes_moved(program):,} bytes read and written by its instructions"
+
+
+def _snapshots(f: Any) -> list[dict[str, str]]:
+    """The graph's text as given and after each pass."""
+    if getattr(f, "given", None) is None:
+        return [{"name": "optimised", "text": ssa(f.fgraph)}]
+    graph = f.given.clone()
+    found = [{"name": "as given", "text": ssa(graph)}]
+    for r in optimise(graph, f.mode, f.options, snapshot=ssa):
+        if r.snapshot != found[-1]["text"]:
+            found.append({"name": f"{r.name} ({r.seconds * 1e3:.1f} ms)", "text": r.snapshot})
+    return found
+
+
+def _add_costs(picture: Any, f: Any, program: Any) -> None:
+    """Flops, bytes and time of the instructions that came from a node's line."""
+    if program is None:
+        return
+    by_line: dict[str, list[Any]] = {}
+    for i in program.instructions:
+        by_line.setdefault(str(i.origin), []).append(i)
+    for box in picture.boxes.values():
+        line = box.details.get("line", "").split("\n")[0]
+        found = by_line.get(line, []) if box.kind == "op" else []
+        if found:
+            flops, moved = (sum(c) for c in zip(*map(cost, found), strict=True))
+            box.details["flops (line)"] = f"{flops:,}"
+            box.details["bytes (line)"] = f"{moved:,}"
+        if found and f.profile is not None:
+            seconds = sum(e.seconds / max(e.calls, 1) for e in f.profile.entries.values() if e.origin == line)
+            box.details["time (line)"] = f"{seconds * 1e6:.1f} us a call"
+
+
+def memory_svg(plan: Any, width: int = 900, height: int = 360) -> str:
+    """The memory plan: instructions from left to right, addresses upwards, a block for each buffer's life."""
+    if not plan.offsets:
+        return "<p>No temporary memory.</p>"
+    steps = max(last for _, last in plan.spans.values()) + 1
+    sx, sy = width / steps, height / max(plan.peak, 1)
+    blocks = []
+    for k, (buf, offset) in enumerate(sorted(plan.offsets.items(), key=lambda p: p[1])):
+        first, last = plan.spans[buf]
+        h = max(buf.nbytes * sy, 1)
+        blocks.append(
+            f'<rect x="{first * sx:.1f}" y="{height - offset * sy - h:.1f}" width="{(last - first + 1) * sx:.1f}" '
+            f'height="{h:.1f}" fill="hsl({k * 47 % 360} 55% 70%)" stroke="white"><title>{buf}: {buf.nbytes:,} bytes, '
+            f"instructions {first} to {last}</title></rect>"
+        )
+    text = f"<p>peak {plan.peak:,} bytes; largest live set {plan.lower_bound:,} bytes; {steps} instructions</p>"
+    return f'{text}<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}">{"".join(blocks)}</svg>'
