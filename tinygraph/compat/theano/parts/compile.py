@@ -1,0 +1,86 @@
+"""``theano.compile`` and what is below it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygraph.compat.theano.parts.profiling import ProfileStats
+from tinygraph.compile.builders import OpFromGraph
+from tinygraph.compile.compiled import CompiledFunction
+from tinygraph.compile.function import function
+from tinygraph.compile.io import In, Out
+from tinygraph.compile.mode import Mode, get_default_mode, get_mode, register_mode
+from tinygraph.compile.ops import FromFunctionOp, as_op, wrap_py
+from tinygraph.errors import UnusedInputError
+from tinygraph.graph.shared import SharedVariable
+from tinygraph.graph.type import generic
+from tinygraph.tensor.shape import Shape, SpecifyShape, shape, specify_shape
+from tinygraph.tensor.shared import shared
+
+Function = CompiledFunction
+Param = In
+SymbolicInput = In
+SymbolicOutput = Out
+pfunc = function
+FAST_RUN = Mode("fast_run")
+FAST_COMPILE = Mode("fast_compile")
+predefined_modes = {"FAST_RUN": FAST_RUN, "FAST_COMPILE": FAST_COMPILE, "NONE": Mode("none")}
+
+
+class _Copy:
+    """``theano.compile.view_op`` and ``deep_copy_op``: what they would copy is the compiler's to decide."""
+
+    def __call__(self, x: Any) -> Any:
+        return x
+
+
+view_op = deep_copy_op = _Copy()
+
+
+def rebuild_collect_shared(outputs: Any, inputs: Any = None, replace: Any = None, updates: Any = None,
+                           rebuild_strict: bool = True, copy_inputs_over: bool = True,
+                           no_default_updates: bool = False) -> Any:  # fmt: skip
+    """(inputs, outputs, [copies by original, updates, None, shared variables]) of a graph with replacements done."""
+    from tinygraph.compile.clone import clone
+    from tinygraph.compile.updates import checked_updates, with_default_updates
+    from tinygraph.graph.traversal import inputs as leaves
+
+    single = not isinstance(outputs, (list, tuple))
+    wanted = [outputs] if single else list(outputs)
+    found = clone(wanted, replace=replace, strict=rebuild_strict, share_inputs=copy_inputs_over)
+    pairs, exprs = with_default_updates(checked_updates(updates), found, {}, no_default_updates)
+    shareds = [v for v in leaves(exprs) if isinstance(v, SharedVariable)]
+    equiv = dict(zip(wanted, found, strict=True))
+    return list(inputs or ()), found[0] if single else found, [equiv, pairs, None, shareds]
+
+
+def register_view_op_c_code(*args: Any, **kwargs: Any) -> None:
+    """Nothing: no C is written."""
+
+
+register_deep_copy_op_c_code = register_view_op_c_code
+register_shape_c_code = register_view_op_c_code
+register_shape_i_c_code = register_view_op_c_code
+
+
+def shared_constructor(ctor: Any, remove: bool = False) -> Any:
+    """Theano's registry of constructors of shared variables: ``shared`` here takes arrays, numbers and objects."""
+    return ctor
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("NanGuardMode", "DebugMode", "MonitorMode"):
+        from importlib import import_module
+
+        return getattr(import_module(f"tinygraph.compat.theano.parts.{name.lower()}"), name)
+    raise AttributeError(name)
+
+
+__all__ = [
+    "FAST_COMPILE", "FAST_RUN", "FromFunctionOp", "Function", "In", "Mode", "OpFromGraph", "Out", "Param",
+    "ProfileStats",
+    "Shape", "SharedVariable", "SpecifyShape", "SymbolicInput", "SymbolicOutput", "UnusedInputError", "as_op",
+    "deep_copy_op", "function", "generic", "get_default_mode", "get_mode", "pfunc", "predefined_modes",
+    "rebuild_collect_shared", "register_mode", "shape", "shared", "shared_constructor", "specify_shape", "view_op",
+    "wrap_py",
+]  # fmt: skip

@@ -1,0 +1,81 @@
+"""Names of ``theano.tensor`` that are not in the symbolic language itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygraph import gradient
+from tinygraph.errors import ShapeMismatch, TypeMismatch
+from tinygraph.gradient import consider_constant, numeric_grad, verify_grad
+from tinygraph.graph import Apply, Op, TensorType, Type
+from tinygraph.graph.tensortype import DTYPES, FLOAT_DTYPES
+from tinygraph.graph.traversal import ancestors
+from tinygraph.tensor.checks import Assert, assert_op
+from tinygraph.tensor.diagonal import ExtractDiag
+from tinygraph.tensor.variable import TensorConstant, TensorOperators, TensorSharedVariable, TensorVariable
+
+_tensor_py_operators = TensorOperators
+
+ShapeError = ShapeMismatch
+AsTensorError = TypeMismatch
+EmptyConstantError = ValueError
+TensorConstantSignature = tuple
+
+all_dtypes = DTYPES
+float_dtypes = FLOAT_DTYPES
+continuous_dtypes = FLOAT_DTYPES
+complex_dtypes: tuple[str, ...] = ()
+int_dtypes = tuple(d for d in DTYPES if d.startswith("int"))
+uint_dtypes = tuple(d for d in DTYPES if d.startswith("uint"))
+integer_dtypes = int_dtypes + uint_dtypes
+discrete_dtypes = ("bool", *integer_dtypes)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "printing":
+        from tinygraph.compat.theano.modules import MODULES
+
+        return MODULES["printing"]
+    raise AttributeError(name)
+
+
+def values_eq_approx_remove_nan(a: Any, b: Any) -> bool:
+    """Whether arrays are close, places where either is nan left out."""
+    import numpy as np
+
+    keep = ~(np.isnan(a) | np.isnan(b))
+    return a.shape == b.shape and bool(np.allclose(a[keep], b[keep]))
+
+
+def may_share_memory(a: Any, b: Any, raise_other_type: bool = True) -> bool:
+    """Whether two arrays may overlap."""
+    import numpy as np
+
+    return np.may_share_memory(a, b)
+
+
+def check_equal_numpy(x: Any, y: Any) -> bool:
+    """Whether two values have the same dtype, shape and content."""
+    import numpy as np
+
+    x, y = np.asarray(x), np.asarray(y)
+    return x.dtype == y.dtype and x.shape == y.shape and bool(np.all(abs(x - y) < 1e-10))
+
+
+def numpy_scalar(data: Any) -> Any:
+    """The one number that ``data`` holds."""
+    import numpy as np
+
+    data = np.asarray(data)
+    if data.size != 1:
+        raise EmptyConstantError(f"expected one number, got an array of shape {data.shape}")
+    return data.reshape(())[()]
+
+
+__all__ = [
+    "Apply", "AsTensorError", "Assert", "EmptyConstantError", "ExtractDiag", "Op", "ShapeError", "TensorConstant",
+    "TensorSharedVariable", "TensorType", "TensorVariable", "Type", "all_dtypes", "ancestors", "assert_op",
+    "check_equal_numpy", "complex_dtypes", "consider_constant", "continuous_dtypes", "discrete_dtypes", "float_dtypes",
+    "gradient", "int_dtypes", "integer_dtypes", "may_share_memory", "numeric_grad", "numpy_scalar",
+    "uint_dtypes", "values_eq_approx_remove_nan", "verify_grad",
+]  # fmt: skip

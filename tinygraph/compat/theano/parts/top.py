@@ -1,0 +1,70 @@
+"""The contents of ``theano`` itself."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import numpy as np
+
+from tinygraph import (
+    In,
+    Lop,
+    Mode,
+    OpFromGraph,
+    Out,
+    Rop,
+    clone,
+    foldl,
+    foldr,
+    function,
+    grad,
+    hessian,
+    jacobian,
+    map,  # noqa: A004
+    reduce,
+    scan,
+    scan_checkpoints,
+    shared,
+)
+from tinygraph.compat.theano.parts.compile import Param, ProfileStats, predefined_modes
+from tinygraph.compat.theano.parts.configuration import config
+from tinygraph.compat.theano.parts.updates import OrderedUpdates, Updates
+from tinygraph.compat.theano.parts.version import __version__, version
+from tinygraph.gradient import subgraph_grad
+from tinygraph.graph import Apply, Constant, Op, SharedVariable, TensorType, Type, Variable, generic
+from tinygraph.graph.fgraph import FunctionGraph
+from tinygraph.printing.debugprint import debugprint
+from tinygraph.printing.pp import pp, pprint
+from tinygraph.tensor.constants import get_scalar_constant_value
+
+__all__ = [
+    "Apply", "Constant", "FunctionGraph", "In", "Lop", "Mode", "Op", "OpFromGraph", "OrderedUpdates", "Out", "Param",
+    "ProfileStats", "Rop", "SharedVariable", "TensorType", "Type", "Updates", "Variable", "__version__", "_asarray",
+    "clone", "config", "debugprint", "dot", "foldl", "foldr", "function", "generic",
+    "get_scalar_constant_value", "grad",
+    "hessian", "jacobian", "map", "pp", "pprint", "predefined_modes", "reduce", "scan", "scan_checkpoints", "shared",
+    "sparse_grad", "subgraph_grad", "version",
+]  # fmt: skip
+
+
+def _asarray(a: Any, dtype: Any, order: str | None = None) -> np.ndarray:
+    """``numpy.asarray``, with ``"floatX"`` allowed for the dtype."""
+    from tinygraph.config import config as native
+
+    return np.asarray(a, dtype=native.floatX if builtins.str(dtype) == "floatX" else dtype, order=order)  # type: ignore[call-overload]
+
+
+def dot(left: Any, right: Any) -> Any:
+    """The product of matrices and vectors; either may be sparse."""
+    from tinygraph.compat.theano.parts import sparse
+    from tinygraph.tensor import dot as dense_dot
+
+    if sparse.is_sparse(left) or sparse.is_sparse(right):
+        return sparse.dot(left, right)
+    return dense_dot(left, right)
+
+
+def sparse_grad(var: Any) -> Any:
+    """``var``, a selection of rows: gradients of selections are scattered without a dense detour as it is."""
+    return var
