@@ -9,9 +9,10 @@ import tinygraph.tensor as T
 from tinygraph import function, grad
 from tinygraph.errors import InvalidValue, TypeMismatch
 from tinygraph.gradient import verify_grad
+from tinygraph.tensor.signal.averaging import SumPool, SumPoolGrad
 from tinygraph.tensor.signal.downsample import max_pool_2d, max_pool_2d_same_size
 from tinygraph.tensor.signal.pool import Pool, pool_2d, pool_3d
-from tinygraph.tensor.signal.windowed import MaxPool, MaxPoolGrad, MaxPoolPick, SumPool, SumPoolGrad
+from tinygraph.tensor.signal.windowed import MaxPool, MaxPoolGrad, MaxPoolPick
 
 RNG = np.random.RandomState(5)
 

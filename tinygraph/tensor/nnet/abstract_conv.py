@@ -14,6 +14,7 @@ from tinygraph.errors import InvalidValue, ShapeMismatch
 from tinygraph.tensor.basic import as_tensor_variable
 from tinygraph.tensor.join import make_vector
 from tinygraph.tensor.nnet.convolution import Conv, ConvGradInputs, ConvGradWeights
+from tinygraph.tensor.nnet.upsampling import bilinear_kernel_1D, bilinear_kernel_2D, bilinear_upsampling
 from tinygraph.tensor.nnet.windows import Pad, per_axis
 from tinygraph.tensor.shape import specify_shape
 
@@ -416,3 +417,11 @@ def _check_extra(name: str, extra: dict) -> None:
     if strange:
         raise TypeError(f"{name}() got an unexpected keyword argument {strange[0]!r}")
 
+
+__all__ = [
+    "AbstractConv2d", "AbstractConv2d_gradInputs", "AbstractConv2d_gradWeights", "AbstractConv3d",
+    "AbstractConv3d_gradInputs", "AbstractConv3d_gradWeights", "bilinear_kernel_1D", "bilinear_kernel_2D",
+    "bilinear_upsampling", "causal_conv1d", "conv1d", "conv2d", "conv2d_grad_wrt_inputs", "conv2d_grad_wrt_weights",
+    "conv2d_transpose", "conv3d", "conv3d_grad_wrt_inputs", "conv3d_grad_wrt_weights", "get_conv_output_shape",
+    "separable_conv2d",
+]  # fmt: skip

@@ -33,7 +33,7 @@ def local_response_normalization(x: Any, alpha: Any = 1e-4, k: Any = 2, beta: An
     Shapes: (batch, channels, ...) -> the same; ``n`` is odd, and there are zeros beyond the first and last channel.
     Source: A. Krizhevsky, I. Sutskever, G. Hinton, 2012, section 3.3.
     """
-    from tinygraph.tensor.signal.windowed import SumPool
+    from tinygraph.tensor.signal.averaging import SumPool
 
     x = as_tensor_variable(x)
     (n,) = per_axis(n, 1, "local_response_normalization: n")

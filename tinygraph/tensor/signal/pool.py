@@ -8,7 +8,8 @@ from typing import Any
 from tinygraph.errors import InvalidValue
 from tinygraph.tensor.basic import as_tensor_variable
 from tinygraph.tensor.nnet.windows import per_axis
-from tinygraph.tensor.signal.windowed import MaxPool, MaxPoolGrad, SumPool, SumPoolGrad, pooled_size
+from tinygraph.tensor.signal.averaging import SumPool, SumPoolGrad
+from tinygraph.tensor.signal.windowed import MaxPool, MaxPoolGrad, pooled_size, spatial_sizes
 
 _MODES = ("max", "sum", "average_inc_pad", "average_exc_pad")
 
@@ -116,4 +117,12 @@ def _pooled(n: Any, ws: int, stride: int, pad: int, ignore_border: bool) -> Any:
     return (n - 1) // stride + 1 if stride >= ws else maximum((n - 1 - ws + stride) // stride, 0) + 1
 
 
-__all__ = ["MaxPool", "MaxPoolGrad", "Pool", "SumPool", "SumPoolGrad", "pool_2d", "pool_3d"]
+def max_pool_2d_same_size(input: Any, patch_size: Any) -> Any:
+    """``input`` with every element but the maximum of its window set to 0. Shapes: (..., rows, columns) -> the same."""
+    window = per_axis(patch_size, 2, "max_pool_2d_same_size: patch_size")
+    pool = MaxPool(window, window, (0, 0), True)
+    largest, place = pool(input, return_list=True)
+    return pool.sibling(MaxPoolGrad)(place, largest, spatial_sizes(input, 2))
+
+
+__all__ = ["MaxPool", "MaxPoolGrad", "Pool", "SumPool", "SumPoolGrad", "max_pool_2d_same_size", "pool_2d", "pool_3d"]
