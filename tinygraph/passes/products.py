@@ -201,6 +201,7 @@ def are_negatives(a: Variable, b: Variable) -> bool:
 def product_meetings(node: Apply, context: Context) -> Any:
     """a * p / p -> a; a * exp(x) / sum(exp(x)) -> a * softmax(x); a / (1 + exp(x)) -> a * sigmoid(-x), p positive.
 
+    A row of x with +inf in it gives nan throughout, where exp(x) / sum(exp(x)) gives nan among zeros.
     p is a softmax, sigmoid or exp, above 0 by mathematics; where it underflows or overflows the original is nan or inf.
     """
     out = node.outputs[0]

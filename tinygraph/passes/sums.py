@@ -196,7 +196,7 @@ def _constant_below(node: Apply) -> bool:
 
 @rule("add", "sub", numerics="rounding")
 def add_same(node: Apply, context: Context) -> Any:
-    """x + x -> 2 * x; a * x + b * x -> (a + b) * x for constants a, b; x + 2 * x -> 3 * x."""
+    """x + x -> 2 * x; x + 2 * x -> 3 * x; a * x + b * x -> (a + b) * x, for constants (floats: of one sign) a, b."""
     out = node.outputs[0]
     if dtype(out) == "bool":
         return None
@@ -208,8 +208,8 @@ def add_same(node: Apply, context: Context) -> Any:
     if any(made_by(v, "mul") is not None and not context.once(v) for v in node.inputs):
         return None
     total = c + d
-    if total == 0 and is_float(out):
-        return None  # inf - inf is nan
+    if is_float(out) and c * d <= 0:
+        return None  # 3 * inf - inf is nan
     if abs(total) >= 2**24 or (not is_float(out) and not float(total).is_integer()):
         return None
     return fitted(mul(const(total, out), x), out, context) if total != 1 else fitted(x, out, context)
