@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+from tinygraph.targets.cuda.cublas import call_of
 
 from .emulator import DeviceBuffer, Emulator
 
@@ -90,6 +93,9 @@ class EmulatedDevice:
         self.recording: list[Callable[[], None]] | None = None
         self.replays = 0
 
+    def active(self) -> Any:
+        return contextlib.nullcontext()
+
     def empty(self, shape: Sequence[int], dtype: str) -> EmulatedArray:
         nbytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         if self.capacity is not None and nbytes > self.capacity:
@@ -149,15 +155,22 @@ class EmulatedDevice:
         return _Module(self, self.emulator.compile(source, [o for o in options if not o.startswith("--")]))
 
     def gemm(self, product: Any, a: int, b: int, c: int) -> None:
-        p = product
+        x = call_of(product)
+        first, second = (b, a) if x.swapped else (a, b)
+
+        def stored(address: int, transposed: bool, rows: int, columns: int, ld: int, step: int) -> np.ndarray:
+            """A stack of matrices stored by columns, as cuBLAS reads it."""
+            assert ld >= max(1, columns if transposed else rows), "cuBLAS refuses this leading dimension"
+            strides = (step, ld, 1) if transposed else (step, 1, ld)
+            return memory_view(address, (product.batch, rows, columns), strides, product.dtype)
 
         def run() -> None:
-            left = memory_view(a, (p.batch, p.m, p.k), p.a_strides, p.dtype)
-            right = memory_view(b, (p.batch, p.k, p.n), p.b_strides, p.dtype)
-            out = memory_view(c, (p.batch, p.m, p.n), p.c_strides, p.dtype)
+            out = stored(c, False, x.m, x.n, x.ld_out, x.step_out)
             if out.size:
+                left = stored(first, x.transpose_first, x.m, x.k, x.ld_first, x.step_first)
+                right = stored(second, x.transpose_second, x.k, x.n, x.ld_second, x.step_second)
                 value = np.matmul(left, right)
-                out[...] = out + value if p.accumulate else value
+                out[...] = out + value if product.accumulate else value
 
         self._do(run)
 

@@ -44,7 +44,7 @@ def as_device_array(device: Any, x: Any, type: TensorType) -> Any:
         x = device.adopt(x)
         if x is None:
             return None
-    if x.dtype != type.numpy_dtype or not type.fits_shape(x.shape):
+    if x.dtype != type.numpy_dtype or len(x.shape) != type.ndim or not type.fits_shape(x.shape):
         raise TypeMismatch(f"expected {type}, got an array of {x.dtype} with shape {tuple(x.shape)} on {device.name}")
     return x
 

@@ -68,7 +68,7 @@ def specialise(
             ref.buffer.slot = slot
     return Program(
         name, args[: len(inputs)], args[len(inputs) :], b.constants, b.instructions, out, new, b.params, b.buffers,
-        tuple(borrowed),
+        borrowed=tuple(borrowed),
     )  # fmt: skip
 
 

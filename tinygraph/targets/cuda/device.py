@@ -7,7 +7,7 @@ place under a device's name by ``install``: that is how the whole target is test
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,14 +26,18 @@ class OutOfDeviceMemory(TinygraphError, MemoryError):
 class Device(Protocol):
     """Memory and kernels of one GPU. Arrays are C-contiguous objects with ``shape``, ``dtype`` and ``nbytes``.
 
-    ``name``: "cuda:0" and the like; ``blocks``: thread blocks that fill it; ``threads``: of a block without needs of its
-    own; ``arch``: such as "sm_90".
+    ``name``: "cuda:0" and the like; ``blocks``: thread blocks that fill it; ``threads``: of a block without needs of
+    its own; ``arch``: such as "sm_90".
     """
 
     name: str
     blocks: int
     threads: int
     arch: str
+
+    def active(self) -> AbstractContextManager[None]:
+        """Everything below runs inside: the device as the thread's current one."""
+        ...
 
     def empty(self, shape: Sequence[int], dtype: str) -> Any:
         """A new array, not filled. Raises OutOfDeviceMemory."""

@@ -17,11 +17,10 @@ from tinygraph.targets.cuda.device import Device, OutOfDeviceMemory
 from tinygraph.targets.cuda.kernel import Tuning
 from tinygraph.targets.cuda.printer import ProgramPrinter
 from tinygraph.targets.cuda.schedule import may_group
-from tinygraph.targets.cuda.steps import Frame, fetch
+from tinygraph.targets.cuda.steps import ERROR_BYTES, Frame, blame, fetch
 
 #: captured calls kept by a workspace, each for its own addresses and host integers
 _GRAPHS = 64
-_ERROR_BYTES = 24
 
 
 class CudaExecutable:
@@ -37,7 +36,9 @@ class CudaExecutable:
         modules.load(self.printer.launches(), device)
         self.borrowed = [*program.borrowed, *[False] * len(program.outputs)][: len(program.outputs)]
         self.fixed = all(s.fixed for s in self.steps)
-        self.checks = any("i64* error" in x.kernel.text for x in self.printer.launches())
+        self.checking = [x for x in self.printer.launches() if x.checks]
+        for slot, x in enumerate(self.checking):
+            x.slot = slot
         self.call = self._run
         self._pool: list[Workspace] = []
 
@@ -45,20 +46,25 @@ class CudaExecutable:
         """The CUDA C of the kernels, after the list of what is launched."""
         return self.printer.source()
 
+    def failed_at(self, error: BaseException) -> Any:
+        """Where in the graph a call failed, or None."""
+        return error.__dict__.get("_tinygraph_source")
+
     def free(self) -> None:
         """Give the workspaces' memory back."""
         self._pool.clear()
 
     def _run(self, inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
         """``(outputs, updates)``: host arrays unless borrowed, and device arrays; all of them fresh."""
-        try:
-            w = self._pool.pop()
-        except IndexError:
-            w = Workspace(self)
-        try:
-            return w.run(inputs, shareds, params, fresh)
-        finally:
-            self._pool.append(w)
+        with self.device.active():
+            try:
+                w = self._pool.pop()
+            except IndexError:
+                w = Workspace(self)
+            try:
+                return w.run(inputs, shareds, params, fresh)
+            finally:
+                self._pool.append(w)
 
 
 class Workspace:
@@ -83,8 +89,8 @@ class Workspace:
         for b, offset in e.plan.offsets.items():
             self.base[b] = self.arena + offset
         self.scratch = self._memory(scratch) if scratch else 0
-        self.error = self._memory(_ERROR_BYTES)
-        self.device.clear(self.error, _ERROR_BYTES)
+        self.error = self._memory(self._error_bytes)
+        self.device.clear(self.error, self._error_bytes)
         for b in p.constants:
             array = self.device.put(np.ascontiguousarray(b.data).reshape(-1))
             self.kept.append(array)
@@ -92,6 +98,10 @@ class Workspace:
         for r in (*p.inputs, *p.outputs):
             if r.buffer.kind in ("input", "output") and r.dtype != "object":
                 self.base[r.buffer] = self._memory(r.buffer.nbytes)
+
+    @property
+    def _error_bytes(self) -> int:
+        return ERROR_BYTES * len(self.e.checking)
 
     def _memory(self, nbytes: int) -> int:
         block = self.device.empty((max(nbytes, 1),), "uint8")
@@ -119,10 +129,12 @@ class Workspace:
             else:
                 updates.append(None)
         self._execute(f)
-        if self.e.checks:
+        if self.e.checking:
             self._check()
         outputs = [self._result(f, r, b) for r, b in zip(p.outputs, self.e.borrowed, strict=True)]
-        updates = [u if u is not None else device.put(np.asarray(fetch(f, r))) for u, r in zip(updates, p.updates, strict=True)]
+        for k, r in enumerate(p.updates):
+            if updates[k] is None:  # its size came with the data, so it is on the host
+                updates[k] = device.put(np.asarray(fetch(f, r)))
         return tuple(outputs), tuple(updates)
 
     def _argument(self, f: Frame, r: Ref, x: Any) -> None:
@@ -160,11 +172,14 @@ class Workspace:
 
     def _check(self) -> None:
         """Raise for the first index that was out of range; nothing of the call is kept then."""
-        words = np.empty(3, "int64")
+        words = np.empty((len(self.e.checking), 3), "int64")
         self.device.download(self.error, words)
-        if words[0]:
-            self.device.clear(self.error, _ERROR_BYTES)
-            raise IndexOutOfRange(f"index {words[1]} is out of range for a dimension of size {words[2]}")
+        for launch, (bad, index, size) in zip(self.e.checking, words.tolist(), strict=True):
+            if bad:
+                self.device.clear(self.error, self._error_bytes)
+                error = IndexOutOfRange(f"index {index} is out of range for a dimension of size {size}")
+                blame(error, launch.source)
+                raise error
 
     def _result(self, f: Frame, r: Ref, borrowed: bool) -> Any:
         """An output: a host array, or a device array for a borrowed one."""

@@ -26,7 +26,7 @@ class Tuning:
 
 @dataclass
 class Kernel:
-    """``text`` defines the function ``name``; ``arguments`` are what ``writer.Parameters`` collects, or NumPy numbers."""
+    """``text`` defines the function ``name``; ``arguments`` are what ``writer.Parameters`` collects, and numbers."""
 
     name: str
     text: str
@@ -35,8 +35,8 @@ class Kernel:
     block: tuple[int, ...]
 
 
-def printed(kind: str, template: str, p: Parameters, first: Sequence[Any], grid: tuple[int, ...], block: tuple[int, ...],
-            entry: str = "", **values: object) -> Kernel:  # fmt: skip
+def printed(kind: str, template: str, p: Parameters, first: Sequence[Any], grid: tuple[int, ...],
+            block: tuple[int, ...], entry: str = "", **values: object) -> Kernel:  # fmt: skip
     """The kernel that ``template`` makes of ``values``; ``first`` are the template's own leading arguments.
 
     ``entry``: what the template appends to the name of the function to launch.

@@ -63,7 +63,8 @@ class ProgramPrinter:
             if gemm is not None:
                 return [Product(gemm, comment)]
             found, macros = print_contraction(r.nests[0], r.roles, self.tuning)
-        return [Launch(k, comment if j == 0 else [], macros) for j, k in enumerate(found)]
+        source = next((n.source for n in r.nests if getattr(n, "source", None) is not None), None)
+        return [Launch(k, comment if j == 0 else [], source, macros) for j, k in enumerate(found)]
 
     # -- what was printed -----------------------------------------------------------------------------------------
 

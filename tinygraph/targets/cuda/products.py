@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import gcd
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,8 @@ class Gemm:
 
     def text(self) -> str:
         sign = "+=" if self.accumulate else "="
-        return f"gemm {self.dtype}: {self.batch} x ({self.m} x {self.n} {sign} {self.m} x {self.k} times {self.k} x {self.n})"
+        m, n, k = self.m, self.n, self.k
+        return f"gemm {self.dtype}: {self.batch} x ({m} x {n} {sign} {m} x {k} times {k} x {n})"
 
 
 @dataclass
@@ -143,9 +145,9 @@ def as_gemm(nest: Nest, found: Roles, tuning: Tuning) -> Gemm | None:
         _, row, column = steps[name]
         if not _readable(row or 0, column or 0, rows, columns):
             return None
-    strides = {name: tuple(parts) for name, parts in steps.items()}
+    strides: dict[str, Any] = {name: tuple(parts) for name, parts in steps.items()}
     return Gemm(nest.dtype, batch, m, n, k, _pointer(a), _pointer(b), _pointer(c), strides["a"], strides["b"],
-                strides["c"], nest.accumulate, tuning.allow_tf32)  # type: ignore[arg-type]  # fmt: skip
+                strides["c"], nest.accumulate, tuning.allow_tf32)  # fmt: skip
 
 
 def _readable(row: int, column: int, rows: int, columns: int) -> bool:
@@ -234,7 +236,7 @@ def print_contraction(nest: Nest, found: Roles, tuning: Tuning) -> tuple[list[Ke
     kind = C_TYPES[nest.dtype]
     sign = "+=" if nest.accumulate else "="
     place = " + ".join(t for t in (_sum(m, "out"), _sum(n, "out")) if t != "0") or "0"
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "type": kind,
         "left_row_fields": "".join(f"Index {x.place.name}; " for x in pairs),
         "left_column_fields": "".join(f"Index {x.tap.name}; " for x in pairs),
@@ -251,7 +253,7 @@ def print_contraction(nest: Nest, found: Roles, tuning: Tuning) -> tuple[list[Ke
     return _launches(nest, kind, sizes, values, tuning)
 
 
-def _launches(nest: Nest, kind: str, sizes: dict[str, int], values: dict[str, object], tuning: Tuning
+def _launches(nest: Nest, kind: str, sizes: dict[str, int], values: dict[str, Any], tuning: Tuning
               ) -> tuple[list[Kernel], dict[str, object]]:  # fmt: skip
     a, b = operands(nest)
     tile_m, tile_n = (32 if sizes["m"] <= 32 else 64), (32 if sizes["n"] <= 32 else 64)

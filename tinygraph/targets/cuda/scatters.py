@@ -45,19 +45,19 @@ def meets(nest: Nest) -> bool:
 
 
 class _Part(NamedTuple):
-    """A term of an address: ``step`` times a number below ``count``."""
+    """A term of an address: ``step`` times a number below ``size``."""
 
     step: int
-    count: int
+    size: int
 
 
 def _apart(parts: list[_Part]) -> bool:
     """Whether different numbers always give different addresses: digits of a number system."""
     reach = 0
-    for step, count in sorted(p for p in parts if p.count != 1):
+    for step, size in sorted(p for p in parts if p.size != 1):
         if step <= reach:
             return False
-        reach += step * (count - 1)
+        reach += step * (size - 1)
     return True
 
 
@@ -113,9 +113,14 @@ def _atomic(nest: Nest, tuning: Tuning) -> Kernel:
     kind = C_TYPES[nest.dtype]
     update = (f"atomic_add(&{place}, ({kind})({value}));" if nest.combine == "add" and nest.dtype != "bool"
               else f"atomic_update(&{place}, ({kind})({value}), {FUNCTORS[nest.combine or '']});")  # fmt: skip
-    grid, block = flat_launch(points(nest), tuning)
-    return printed("scatter", "elementwise.cuh", p, [("i64", points(nest))], grid, block, parameters=p.text, index="i64",
-                   definitions="", body="\n".join([*axes.decode("i", p), *lines, *body.lines, update]))  # fmt: skip
+    text = [*axes.decode("i", p), *lines, *body.lines, update]
+    return _kernel(p, points(nest), text, tuning)
+
+
+def _kernel(p: Parameters, size: int, lines: list[str], tuning: Tuning) -> Kernel:
+    grid, block = flat_launch(size, tuning)
+    return printed("scatter", "elementwise.cuh", p, [("i64", size)], grid, block, parameters=p.text, index="i64",
+                   definitions="", body="\n".join(lines))  # fmt: skip
 
 
 def _value(nest: Nest, p: Parameters, names: dict[int, str | None], body: Statements) -> tuple[list[str], str]:
@@ -140,8 +145,5 @@ def _in_order(nest: Nest, tuning: Tuning) -> Kernel:
     loop = [*lines, *body.lines, f"{place} = {value};"]
     heads = [f"for (i64 {name} = 0; {name} < {p.number(size)}; ++{name}) {{" for name, size in inner.live]
     text = [*free.decode("i", p), *heads, *(indent(x, "    ") for x in loop), *["}"] * len(heads)]
-    size = free.size if nest.points else 0
-    grid, block = flat_launch(size, tuning)
-    return printed("scatter", "elementwise.cuh", p, [("i64", size)], grid, block, parameters=p.text, index="i64",
-                   definitions="", body="\n".join(text))  # fmt: skip
+    return _kernel(p, free.size if nest.points else 0, text, tuning)
 

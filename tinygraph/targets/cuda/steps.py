@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from tinygraph.lower.host import PythonPrinter
 from tinygraph.program.expr import Expr
-from tinygraph.program.instructions import Branch, Buffer, Host, Loop, Ref, Routine, c_strides
+from tinygraph.program.instructions import Branch, Buffer, Host, Instruction, Loop, Ref, Routine
 from tinygraph.program.text import instruction_lines
 from tinygraph.targets.cuda.device import Device
 from tinygraph.targets.cuda.kernel import Kernel
@@ -19,6 +20,8 @@ from tinygraph.targets.cuda.writer import ErrorWords, HostNumber, Pointer, Scrat
 from tinygraph.targets.numpy.printer import HostCall
 from tinygraph.targets.numpy.views import strided
 
+#: bytes of the three words in which a launch notes a bad index
+ERROR_BYTES = 24
 _NUMBERS = {"i64": np.int64, "int": np.int32, "pointer": int}
 
 
@@ -60,12 +63,20 @@ class Step:
 class Launch(Step):
     """One kernel; ``function`` is filled in when it is compiled."""
 
-    def __init__(self, kernel: Kernel, comment: Sequence[str], macros: dict[str, object] | None = None):
+    def __init__(self, kernel: Kernel, comment: Sequence[str], source: Any = None,
+                 macros: dict[str, object] | None = None):  # fmt: skip
         self.kernel = kernel
         self.comment = list(comment)
+        self.source = source  # where in the graph it comes from
         self.macros = macros or {}
         self.function: Callable[..., None] | None = None
-        self._arguments = [_resolver(a) for a in kernel.arguments]
+        #: which of the program's error words this launch writes, if it checks indices
+        self.checks = any(isinstance(a, ErrorWords) for a in kernel.arguments)
+        self.slot = 0
+        self._arguments = [self._error if isinstance(a, ErrorWords) else _resolver(a) for a in kernel.arguments]
+
+    def _error(self, f: Frame) -> int:
+        return f.error + ERROR_BYTES * self.slot
 
     def run(self, f: Frame) -> None:
         args = [a(f) if callable(a) else a for a in self._arguments]
@@ -84,8 +95,6 @@ def _resolver(a: Any) -> Any:
         return lambda f: f.address(a)
     if isinstance(a, HostNumber):
         return lambda f: np.int64(f.params[a.name])
-    if isinstance(a, ErrorWords):
-        return lambda f: f.error
     if isinstance(a, Scratch):
         return lambda f: f.scratch
     kind, value = a
@@ -140,6 +149,21 @@ def store(f: Frame, r: Ref, value: Any) -> None:
     f.device.upload(f.base[r.buffer], whole)
 
 
+@contextmanager
+def blamed_on(i: Instruction) -> Iterator[None]:
+    """Errors inside carry the instruction's place in the graph (see ``CudaExecutable.failed_at``)."""
+    try:
+        yield
+    except Exception as error:
+        blame(error, getattr(i, "source", None))
+        raise
+
+
+def blame(error: BaseException, source: Any) -> None:
+    """Note on an error where in the graph it comes from."""
+    error.__dict__.setdefault("_tinygraph_source", source)
+
+
 class RoutineStep(Step):
     """A library routine: the device's own, or on the host with copies there and back."""
 
@@ -150,6 +174,10 @@ class RoutineStep(Step):
         self.native = native
 
     def run(self, f: Frame) -> None:
+        with blamed_on(self.routine):
+            self._run(f)
+
+    def _run(self, f: Frame) -> None:
         i = self.routine
         if self.native is not None:
             self.native([_view(f, r) for r in i.inputs], [_view(f, r) for r in i.outputs], i.attrs)
@@ -179,6 +207,10 @@ class HostStep(Step):
         self.call = HostCall(i.node, [r.buffer.kind == "dynamic" for r in i.outputs])
 
     def run(self, f: Frame) -> None:
+        with blamed_on(self.host):
+            self._run(f)
+
+    def _run(self, f: Frame) -> None:
         results = self.call(*(fetch(f, r) for r in self.host.inputs))
         for r, value in zip(self.host.outputs, results, strict=True):
             if r.buffer.kind == "dynamic":
@@ -254,7 +286,3 @@ class BranchStep(Step):
         then = [f"  {line}" for s in self.then for line in s.lines()]
         return [head, *then, "else:", *(f"  {line}" for s in self.otherwise for line in s.lines())]
 
-
-def is_plain(r: Ref) -> bool:
-    """Whether a view is its buffer's elements in order."""
-    return r.strides == c_strides(r.shape) and r.offset == 0

@@ -87,7 +87,8 @@ class Parameters:
     def host(self, name: str) -> str:
         """A host integer that the computation itself uses."""
         key = ("host", name)
-        return self._names.get(key) or self._add(key, f"p{len(self._names)}", f"i64 p{len(self._names)}", HostNumber(name))
+        text = f"p{len(self._names)}"
+        return self._names.get(key) or self._add(key, text, f"i64 {text}", HostNumber(name))
 
     def error(self) -> str:
         return self._names.get("error") or self._add("error", "error", "i64* error", ErrorWords())
@@ -114,7 +115,7 @@ def index_type(nests: Sequence[Nest]) -> str:
 
 
 def normal(a: Access, extents: Sequence[int]) -> Access:
-    """The access without strides along axes of one step or after the last it moves along: equal places, equal objects."""
+    """The access without strides of axes of one step, and none after the last: equal places are equal objects."""
     strides = [0 if e == 1 else s for s, e in zip(a.strides, extents, strict=True)]
     while strides and strides[-1] == 0:
         strides.pop()

@@ -1,0 +1,3 @@
+"""The suite's ops on the emulator."""
+
+from cuda_suite.ops import *  # noqa: F403
