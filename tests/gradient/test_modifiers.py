@@ -103,3 +103,10 @@ def test_null_gradients_say_why():
     assert grad_not_implemented("Op", 0, x).type.why_null == "not implemented: Op by its input 0 (x)"
     with pytest.raises(TypeError, match="has no value: undefined"):
         grad_undefined("Op", 1, x).type.filter(np.ones(2))
+
+
+@pytest.mark.parametrize("name", MODIFIERS)
+def test_nothing_of_it_is_left_in_a_compiled_function(name):
+    x = T.dvector("x")
+    f = tg.function([x], T.exp(MODIFIERS[name](x)))
+    assert [str(n.op) for n in f.fgraph.toposort()] == ["Elemwise{exp}"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygraph.gradient.modifiers import GradientModifier
 from tinygraph.graph.dims import dim_prod
 from tinygraph.graph.op import Apply
 from tinygraph.passes.facts import applied, dtype, is_float, made_by, ndim, number
@@ -20,9 +21,9 @@ from tinygraph.tensor.shape import DimShuffle, Reshape, SpecifyShape
 _INTEGERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
-@rule("identity", "held_constant")
+@rule("identity", "held_constant", GradientModifier)
 def identity_removed(node: Apply) -> Any:
-    """identity(x) -> x; held_constant(x) -> x, as gradients are taken before rewriting."""
+    """identity(x) -> x; held_constant(x), grad_clip(x) ... -> x, as gradients are taken before rewriting."""
     return node.inputs[0]
 
 
