@@ -151,6 +151,13 @@ def test_checking_names_a_planted_wrong_rule(name, registered):
         optimise(f, check=[X])
 
 
+def test_a_rule_that_claims_to_improve_must_still_agree_where_the_original_is_finite(registered):
+    x = variables("x")[0]
+    rewrite("claims", op.log(x), op.log(x * 1.00001), tags="specialise", numerics="improves")
+    with pytest.raises(RewriteError, match="rewrite 'claims' changed a result"):
+        optimise(graph(T.log), check=[X])
+
+
 def test_checking_a_right_pipeline_passes_and_compares_something():
     f = graph(lambda x: T.grad(-T.log(T.nnet.softmax(x)).sum(), x))
     reports = optimise(f, check={f.inputs[0]: X})

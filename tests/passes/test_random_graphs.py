@@ -43,6 +43,18 @@ def test_each_rewrite_keeps_values_and_a_second_run_changes_nothing(seed):
     assert ssa(f) == text
 
 
+@pytest.mark.parametrize("seed", range(110, 160))
+def test_each_rewrite_treats_nan_and_infinity_as_its_class_says(seed):
+    inputs, outputs, values = built(seed)
+    rng = np.random.RandomState(seed)
+    for v in values:
+        for special in rng.permutation([np.nan, np.inf, -np.inf, 0.0, 1e300, -1e4, 1e-310])[:2]:
+            v[tuple(rng.randint(0, 3, v.ndim))] = special
+    f = FunctionGraph(inputs, outputs)
+    optimise(f, check=values)
+    f.verify()
+
+
 @pytest.mark.parametrize("stage", STAGES, ids=[s.name for s in STAGES])
 @pytest.mark.parametrize("seed", range(60, 75))
 def test_each_stage_alone_keeps_values(seed, stage):
