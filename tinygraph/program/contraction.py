@@ -5,10 +5,13 @@ from __future__ import annotations
 from tinygraph.program.instructions import Nest
 
 
-def is_contraction(nest: Nest) -> bool:
-    """A float sum of products of two plain loads, both moving along every reduction axis and one along every other."""
+def is_contraction(nest: Nest, any_dtype: bool = False) -> bool:
+    """A sum of products of two plain loads, both moving along every reduction axis and one along every other.
+
+    Of the floats that BLAS knows, unless ``any_dtype``.
+    """
     e = nest.expr
-    if nest.combine != "add" or e.op != "mul" or nest.dtype not in ("float32", "float64"):
+    if nest.combine != "add" or e.op != "mul" or not (any_dtype or nest.dtype in ("float32", "float64")):
         return False
     a, b = e.args
     if a.op != "load" or b.op != "load" or a.attr.dynamic is not None or b.attr.dynamic is not None:

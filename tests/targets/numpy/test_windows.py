@@ -99,3 +99,13 @@ def test_what_is_steady_over_a_window_is_computed_once():
     found = f(image, weights)
     assert f.source().count("exp(") == 1
     np.testing.assert_allclose(found.reshape(20, 3, 4, 2, 4, 2).sum((3, 5)), np.exp(weights))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float16"])
+def test_dtypes_without_blas_make_no_array_of_all_products(dtype):
+    x, w = RNG.randint(-3, 4, (3, 4, 7, 6)).astype(dtype), RNG.randint(-3, 4, (5, 4, 3, 2)).astype(dtype)
+    op = Conv((1, 1), ((0, 0), (0, 0)), (1, 1))
+    a, b = T.tensor4(dtype=dtype), T.tensor4(dtype=dtype)
+    f = function([a, b], op(a, b))
+    np.testing.assert_array_equal(f(x, w), op.forward(x.astype("float64"), w.astype("float64")))
+    assert "einsum" in f.source()

@@ -88,7 +88,7 @@ def plan(nest: Nest) -> Plan | None:
 def print_contraction(p: NestPrinter, nest: Nest) -> None:
     found = plan(nest)
     if found is None:
-        _einsum(p, nest)
+        print_einsum(p, nest)
         return
     packed = found.left.packed(nest.extents) and found.right.packed(nest.extents)
     if print_interleaved(p, nest, found):
@@ -107,8 +107,8 @@ def _moves(found: Plan, axis: int) -> bool:
     return bool(found.left.access.strides[axis] or found.right.access.strides[axis])
 
 
-def _einsum(p: NestPrinter, nest: Nest) -> None:
-    """Axes that no matrix product fits: let NumPy loop."""
+def print_einsum(p: NestPrinter, nest: Nest) -> None:
+    """Axes or dtypes that no matrix product fits: let NumPy loop, without an array of all the products."""
     letters = "abcdefghijklmnopqrstuvwxyz"
     terms, views = [], []
     for x in nest.expr.args:

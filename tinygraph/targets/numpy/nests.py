@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph.program.expr import Access, Expr, const, loads, postorder
 from tinygraph.program.contraction import is_contraction
+from tinygraph.program.expr import Access, Expr, const, loads, postorder
 from tinygraph.program.instructions import Nest
 from tinygraph.targets.numpy import random_words
 from tinygraph.targets.numpy.code import Code, buffer_name
-from tinygraph.targets.numpy.contraction import print_contraction
+from tinygraph.targets.numpy.contraction import print_contraction, print_einsum
 from tinygraph.targets.numpy.gather import print_gather, print_scatter
 from tinygraph.targets.numpy.intrinsics import FUNCTIONS, REDUCERS, UFUNCS
 from tinygraph.targets.numpy.views import offset_text
@@ -79,6 +79,8 @@ class NestPrinter:
             self._identity(nest)
         elif is_contraction(nest):
             print_contraction(self, nest)
+        elif is_contraction(nest, any_dtype=True) and nest.dtype != "bool" and self.tile is None:
+            print_einsum(self, nest)
         elif nest.combine.startswith("arg"):
             self._arg(nest)
         elif nest.accumulate and "r" not in nest.kinds:
