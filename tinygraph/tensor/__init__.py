@@ -47,7 +47,7 @@ from tinygraph.tensor.reduce import (  # noqa: A004
     var,
 )
 from tinygraph.tensor.dot import batched_dot, dot, matmul, outer
-from tinygraph.tensor.index import getitem, inc_subtensor, set_subtensor
+from tinygraph.tensor.keys import getitem, inc_subtensor, set_subtensor
 from tinygraph.tensor.advanced_index import take
 from tinygraph.tensor.contract import batched_tensordot, einsum, tensordot
 from tinygraph.tensor.cumulative import cumprod, cumsum

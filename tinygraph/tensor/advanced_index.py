@@ -19,7 +19,8 @@ from tinygraph.graph.variable import Variable
 from tinygraph.program.expr import Expr, cast
 from tinygraph.tensor.basic import as_tensor_variable
 from tinygraph.tensor.elemwise import broadcast_read
-from tinygraph.tensor.index import Subtensor, check_fits, is_advanced, mark_indexed, split_index
+from tinygraph.tensor.index import Subtensor, check_fits
+from tinygraph.tensor.keys import mark_indexed, split_index
 from tinygraph.tensor.shape import dimshuffle, shape_i
 
 
@@ -387,7 +388,6 @@ __all__ = [
     "MaskPositions",
     "advanced_getitem",
     "inc_advanced",
-    "is_advanced",
     "mask_positions",
     "take",
 ]

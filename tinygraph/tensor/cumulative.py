@@ -120,7 +120,7 @@ def recurrence(a: Any, b: Any, out: Any, axis: int) -> None:
 def shifted(x: Any, axis: int, first: int) -> Any:
     """``x`` moved on by one place along ``axis``; ``first`` (0 or 1) comes in, the last element falls off."""
     from tinygraph.tensor.creation import full_like
-    from tinygraph.tensor.index import set_subtensor
+    from tinygraph.tensor.keys import set_subtensor
 
     lead = (slice(None),) * axis
     start = full_like(x, first)

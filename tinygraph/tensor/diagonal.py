@@ -157,7 +157,7 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 def fill_diagonal(a: Any, val: Any) -> Any:
     """``a`` with the scalar ``val`` on its main diagonal. More than two dimensions must be of one size."""
     from tinygraph.tensor.creation import arange
-    from tinygraph.tensor.index import set_subtensor
+    from tinygraph.tensor.keys import set_subtensor
 
     a = as_tensor_variable(a)
     val = _scalar_for(a, val, "fill_diagonal")

@@ -230,7 +230,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
 
 
 def _pad_constant(x: Any, widths: Sequence[tuple], values: Sequence[tuple]) -> Any:
-    from tinygraph.tensor.index import set_subtensor
+    from tinygraph.tensor.keys import set_subtensor
     from tinygraph.tensor.maths import cast_to
 
     same = all(isinstance(v, (int, float)) and v == values[0][0] for pair in values for v in pair)

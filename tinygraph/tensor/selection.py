@@ -140,7 +140,7 @@ def to_one_hot(y: Any, nb_class: Any, dtype: Any = None) -> Any:
     """
     from tinygraph.config import config
     from tinygraph.tensor.creation import arange, zeros
-    from tinygraph.tensor.index import set_subtensor
+    from tinygraph.tensor.keys import set_subtensor
 
     y = as_tensor_variable(y)
     if y.type.ndim != 1 or y.type.dtype[0] not in "iu":

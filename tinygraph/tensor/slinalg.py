@@ -113,7 +113,7 @@ def block_diag(*matrices: Any) -> Any:
     """Matrices along the diagonal of a larger one, zeros elsewhere."""
     from tinygraph.tensor.casting import upcast
     from tinygraph.tensor.creation import zeros
-    from tinygraph.tensor.index import set_subtensor
+    from tinygraph.tensor.keys import set_subtensor
     from tinygraph.tensor.shape import shape_tuple
 
     blocks = [as_tensor_variable(m) for m in matrices]

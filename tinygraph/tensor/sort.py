@@ -33,7 +33,7 @@ class Sort(Op):
 
     def vjp(self, inputs: Any, outputs: Any, grads: Any) -> Sequence[Variable | None]:
         from tinygraph.tensor.creation import zeros_like
-        from tinygraph.tensor.index import set_subtensor
+        from tinygraph.tensor.keys import set_subtensor
         from tinygraph.tensor.selection import axis_grid
 
         (x,) = inputs

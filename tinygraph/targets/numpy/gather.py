@@ -125,7 +125,7 @@ def print_scatter(p: Any, nest: Nest, value: str) -> None:
     else:
         from tinygraph.targets.numpy.intrinsics import UFUNCS
 
-        p.code.body.add(f"{UFUNCS[nest.combine]}.at({base}, {where}, {source})")
+        p.code.body.add(f"{UFUNCS[nest.combine]}.at({base}, {where}, {source})")  # type: ignore[index]
 
 
 def _rows(p: Any, access: Access, nest: Nest) -> Rows | None:
