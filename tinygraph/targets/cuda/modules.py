@@ -38,6 +38,14 @@ def load(launches: Sequence[Launch], device: Device) -> None:
 _alive: dict[int, Any] = {}
 
 
+def forget(device: Device) -> None:
+    """Drop the compiled kernels of a device."""
+    with _lock:
+        for key in [k for k in _functions if k[0] == id(device)]:
+            del _functions[key]
+        _alive.pop(id(device), None)
+
+
 def _macros(x: Launch) -> str:
     return kernels.defines(x.macros)
 
