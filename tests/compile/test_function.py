@@ -197,7 +197,7 @@ def test_new_shapes_on_every_call():
 
 def test_names_and_text():
     x = T.dscalar("x")
-    f = tg.function([x], x, name="identity")
+    f = tg.function([x], x, name="identity", mode=tg.Mode(target="numpy"))
     assert f.name == "identity" and "identity" in repr(f) and "x: TensorType(float64, ())" in repr(f)
     f(1.0)
     assert "def run(" in f.source()

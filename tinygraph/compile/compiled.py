@@ -13,8 +13,8 @@ import numpy as np
 
 from tinygraph.compile.caller import print_caller
 from tinygraph.compile.io import In
-from tinygraph.compile.profiling import Profile
 from tinygraph.compile.placement import as_device_array
+from tinygraph.compile.profiling import Profile
 from tinygraph.config import config
 from tinygraph.errors import DataError, InvalidValue, TinygraphError, TypeMismatch
 from tinygraph.graph.fgraph import FunctionGraph
