@@ -388,11 +388,15 @@ def _as_group(item: _Item, uses: _Uses, kept: set[Buffer]) -> Group:
     for n in item.nests:
         for b in set(n.reads()):
             inside_reads[b] = inside_reads.get(b, 0) + 1
+    inside_writes: dict[Buffer, int] = {}
+    for n in item.nests:
+        inside_writes[n.out.buffer] = inside_writes.get(n.out.buffer, 0) + 1
     private = set()
     if len(item.nests) > 1:
         for n in item.nests:
             b = n.out.buffer
-            if b.kind == "temp" and b not in kept and uses.readers.get(b, 0) <= inside_reads.get(b, 0):
+            inside = uses.readers.get(b, 0) <= inside_reads.get(b, 0) and uses.writers.get(b, 0) <= inside_writes[b]
+            if b.kind == "temp" and b not in kept and inside:
                 private.add(b)
     first = item.nests[-1]
     return Group(item.nests, item.outer, private, origin=first.origin, label=first.label)

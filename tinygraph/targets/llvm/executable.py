@@ -33,6 +33,7 @@ from tinygraph.targets.llvm.collapse import collapsed
 from tinygraph.targets.llvm.kernel import Kernel, KernelPrinter
 from tinygraph.targets.llvm.products import as_product, product_text
 from tinygraph.targets.llvm.setters import setter_text
+from tinygraph.targets.llvm.tiles import schedule
 from tinygraph.targets.numpy.printer import HostCall
 from tinygraph.targets.numpy.views import strided
 
@@ -82,8 +83,15 @@ def _engine() -> Any:
 
 
 def may_group(a: Nest, b: Nest) -> bool:
-    """Products that BLAS runs stay alone."""
-    return not (is_contraction(a) or is_contraction(b))
+    """Products that BLAS runs stay alone; other contractions may follow what clears their result, and be read from."""
+    if is_contraction(b):
+        clears = a.expr.op == "const" and a.combine is None and a.out.buffer is b.out.buffer
+        return clears and _is_tiled(b)
+    return not is_contraction(a) or _is_tiled(a)
+
+
+def _is_tiled(n: Nest) -> bool:
+    return as_product(n) is None and schedule(n, 1, 512) is not None
 
 
 class NativeStep:
@@ -129,6 +137,8 @@ class LlvmExecutable:
     def _prepared(self, i: Instruction) -> Instruction:
         """Groups with merged axes; done before memory is planned."""
         if isinstance(i, Group):
+            if len(i.nests) > 1 and any(is_contraction(n) for n in i.nests):
+                i.outer = 1  # the contraction's other axes are for its tiles
             return collapsed(i) if not (len(i.nests) == 1 and as_product(i.nests[0])) else i
         if isinstance(i, Loop):
             i.body = [self._prepared(x) for x in i.body]

@@ -94,6 +94,7 @@ class KernelPrinter:
         self.vector_depth: int | None = None
         self.mask: ir.Value | None = None
         self.accumulators: dict[Nest, tuple[ir.Value, ...]] = {}
+        self._in_parts: set[Nest] = set()  # reductions whose lanes are parts of one result
         self._moving: dict[int, set[int]] = {}
         self._accesses: dict[Nest, list[Access]] = {}
 
@@ -402,7 +403,9 @@ class KernelPrinter:
         assert nest.combine is not None
         if nest.combine.startswith("arg"):
             worst = identity("maximum" if nest.combine == "argmax" else "minimum", dtype)
-            starts = [constant(worst, dtype, width), constant(-1, "int64", width)]
+            # where every lane has a result of its own, position 0 stands until something better comes
+            first = -1 if width and self.vector_depth is None else 0
+            starts = [constant(worst, dtype, width), constant(first, self._position_dtype(nest), width)]
         else:
             starts = [constant(identity(nest.combine, dtype), dtype, width)]
         cells = []
@@ -411,6 +414,16 @@ class KernelPrinter:
             self.b.store(s, cell)
             cells.append(cell)
         self.accumulators[nest] = tuple(cells)
+        if width and self.vector_depth is None:
+            self._in_parts.add(nest)
+
+    @staticmethod
+    def _position_dtype(nest: Nest) -> str:
+        """Positions of argmax and argmin are kept as short integers where they fit."""
+        n = 1
+        for e, kind in zip(nest.extents, nest.kinds, strict=True):
+            n *= e if kind == "r" else 1
+        return "int32" if n < 1 << 31 else "int64"
 
     def _accumulate(self, nest: Nest, value: ir.Value) -> None:
         b, dtype = self.b, nest.expr.dtype
@@ -441,9 +454,10 @@ class KernelPrinter:
         """Keep the better value and its position; of equal values the earlier one, of nans the first."""
         b, cells, dtype = self.b, self.accumulators[nest], nest.expr.dtype
         where = b.load(cells[1], typ=cells[1].allocated_type)
-        position = self._position(nest, width)
+        position = scalars.convert(b, self._position(nest, width), "int64", self._position_dtype(nest), width)
         better = _better(b, nest.combine, value, old, dtype)  # type: ignore[arg-type]
-        better = b.or_(better, b.icmp_signed("<", where, constant(0, "int64", width)))
+        if width and nest in self._in_parts:
+            better = b.or_(better, b.icmp_signed("<", where, constant(0, self._position_dtype(nest), width)))
         if self.mask is not None:
             better = b.and_(better, self.mask)
         b.store(b.select(better, value, old), cells[0])
@@ -481,7 +495,7 @@ class KernelPrinter:
         if self._width(values[0]) and self.vector_depth is None:  # lanes are parts of one result
             values = self._horizontal(nest, values)
         result = values[-1] if nest.combine.startswith("arg") else values[0]
-        source = "int64" if nest.combine.startswith("arg") else dtype
+        source = self._position_dtype(nest) if nest.combine.startswith("arg") else dtype
         a = nest.out
         result = scalars.convert(b, result, source, a.buffer.dtype, self._width(result))
         if nest.accumulate:
@@ -511,7 +525,7 @@ class KernelPrinter:
             if not best:
                 best = [v, p]
                 continue
-            used = b.icmp_signed(">=", p, ir.Constant(I64, 0))
+            used = b.icmp_signed(">=", p, ir.Constant(p.type, 0))
             wins = _better(b, nest.combine, v, best[0], dtype)  # type: ignore[arg-type]
             loses = _better(b, nest.combine, best[0], v, dtype)  # type: ignore[arg-type]
             earlier = b.and_(b.not_(loses), b.icmp_signed("<", p, best[1]))
@@ -608,8 +622,28 @@ class KernelPrinter:
             if self.mask is None:
                 return self._loaded(b.load(at, align=_align(dtype), typ=t), dtype, self.lanes)
             return self._loaded(self._masked_load(at, t, dtype), dtype, self.lanes)
+        if step == 2:
+            return self._read_every_second(base, offset, dtype)
         index = b.add(splat(b, offset, self.lanes), self._lane_steps(a))
         return self._gather(base, index, dtype, self.lanes)
+
+    def _read_every_second(self, base: ir.Value, offset: ir.Value, dtype: str) -> ir.Value:
+        """Two vectors of neighbours, of which every second element is kept; nothing behind the last is touched."""
+        b, lanes, memory = self.b, self.lanes, scalars.memory_type(dtype)
+        t, saved = ir.VectorType(memory, lanes), self.mask
+        pieces = []
+        for k in range(2):
+            at = b.gep(base, [b.add(offset, ir.Constant(I64, k * lanes))], source_etype=memory)
+            lane = [(k * lanes + i) // 2 if (k * lanes + i) % 2 == 0 else lanes for i in range(lanes)]
+            needed: ir.Value = ir.Constant(ir.VectorType(I1, lanes), [int(j < lanes) for j in lane])
+            if saved is not None:
+                ends = ir.Constant(ir.VectorType(I32, lanes), [min(j, lanes - 1) for j in lane])
+                needed = b.and_(needed, b.shuffle_vector(saved, saved, ends))
+            self.mask = needed
+            pieces.append(self._masked_load(at, t, dtype))
+        self.mask = saved
+        even = ir.Constant(ir.VectorType(I32, lanes), list(range(0, 2 * lanes, 2)))
+        return self._loaded(b.shuffle_vector(pieces[0], pieces[1], even), dtype, lanes)
 
     def _read_lanes(self, a: Access, base: ir.Value, offset: ir.Value, dtype: str) -> ir.Value:
         """A vector from private memory that keeps one for each element."""

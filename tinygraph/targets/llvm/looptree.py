@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tinygraph.lower.fuse import aligned_depth
+from tinygraph.program.contraction import is_contraction
 from tinygraph.program.expr import Access, postorder
 from tinygraph.program.instructions import Buffer, Nest
 
@@ -59,8 +60,8 @@ def build(nests: Sequence[Nest], outer: int = 0, depth: int = 0) -> list[Loop | 
 
 
 def _may_share(first: Nest, second: Nest, depth: int) -> bool:
-    if first.extents[depth] != second.extents[depth]:
-        return False
+    if first.extents[depth] != second.extents[depth] or is_contraction(first) or is_contraction(second):
+        return False  # contractions have schedules of their own
     for a, b, produced in _conflicts(first, second):
         if produced and first.kinds[depth] == "r":
             return False  # the result is complete only after the loop
@@ -123,7 +124,7 @@ def quality(node: Loop, lanes: int) -> int:
         if nest.accumulate and nest.combine is None and step != 1:
             return IMPOSSIBLE
         for a in nest.accesses():
-            if a.strides[d] not in (0, 1) or (a.dynamic is not None and _moves(a, d)):
+            if a.strides[d] not in (0, 1, 2) or (a.dynamic is not None and _moves(a, d)):
                 worst = GATHERS
     return GATHERS if worst == GOOD and node.extent < max(lanes // 4, 2) else worst
 

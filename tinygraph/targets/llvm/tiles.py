@@ -140,7 +140,8 @@ def _tiles(
                 waste *= -(-count[k] // t) * t / count[k]
             loads = (m * rows + n) / (m * n) if parallel else (m + n) * rows / (m * n)
             latency = max(1.0, 8 / (m * n))
-            cost = waste * (latency + 0.5 * loads) + 0.002 * len((*a, *b))
+            far = sum(len(nest.extents) - k for k, _ in (*a, *b))  # inner axes are nearer in memory
+            cost = waste * (latency + 0.5 * loads) + 0.01 * far
             if best is None or cost < best[0]:
                 best = cost, (tuple(a), tuple(b))
     return None if best is None else best[1]
@@ -206,7 +207,9 @@ def _cost(nest: Nest, s: Schedule) -> float:
     m, n = _number(s.first_tile), _number(s.second_tile)
     filled = nest.extents[s.vector_axis] / (-(-nest.extents[s.vector_axis] // s.width) * s.width)
     loads = (m * s.rows + n) / (m * n) if s.parallel else (m + n) * s.rows / (m * n)
-    inserts = 0.0 if s.rows == 1 else (s.rows - 1) / n
+    inserts = 0.0
+    if s.rows > 1:
+        inserts = (s.rows - 1) / n + 0.05 * (len(nest.extents) - s.row_axis)
     latency = max(1.0, 8 / (m * n))
     cost = (latency + 0.5 * loads + 0.3 * inserts) / (s.lanes * filled)
     if not s.parallel:
