@@ -17,7 +17,9 @@ from tinygraph.targets.cuda.device import Device, OutOfDeviceMemory
 from tinygraph.targets.cuda.kernel import Tuning
 from tinygraph.targets.cuda.printer import ProgramPrinter
 from tinygraph.targets.cuda.schedule import may_group
+from tinygraph.targets.cuda.staging import stage
 from tinygraph.targets.cuda.steps import ERROR_BYTES, Frame, blame, fetch
+from tinygraph.targets.cuda.writer import CallIntegers
 
 #: captured calls kept by a workspace, each for its own addresses and host integers
 _GRAPHS = 64
@@ -30,12 +32,16 @@ class CudaExecutable:
         fuse(program, may_group)
         self.program = program
         self.device = device
-        self.printer = ProgramPrinter(program, device, tuning_of(device, options))
+        stage(program)
+        self.printer = ProgramPrinter(program, device, tuning_of(program, device, options))
         self.plan: MemoryPlan = plan_memory(program)
         self.steps = self.printer.steps
         modules.load(self.printer.launches(), device)
         self.borrowed = [*program.borrowed, *[False] * len(program.outputs)][: len(program.outputs)]
         self.fixed = all(s.fixed for s in self.steps)
+        self.reads_integers = any(CallIntegers() in x.kernel.arguments for x in self.printer.launches())
+        #: host integers on which the launches' arguments themselves depend
+        self.baked = [name for name in program.params if name in self.printer.baked()]
         self.checking = [x for x in self.printer.launches() if x.checks]
         for slot, x in enumerate(self.checking):
             x.slot = slot
@@ -91,6 +97,7 @@ class Workspace:
         self.scratch = self._memory(scratch) if scratch else 0
         self.error = self._memory(self._error_bytes)
         self.device.clear(self.error, self._error_bytes)
+        self.integers = self._memory(8 * max(len(p.params), 1))
         for b in p.constants:
             array = self.device.put(np.ascontiguousarray(b.data).reshape(-1))
             self.kept.append(array)
@@ -113,7 +120,10 @@ class Workspace:
     def run(self, inputs: Sequence[Any], shareds: Sequence[Any], params: Sequence[int], fresh: Any) -> tuple:
         p, device = self.e.program, self.device
         base = dict(self.base)
-        f = Frame(device, base, dict(zip(p.params, params, strict=True)), self.scratch, self.error)
+        f = Frame(device, base, dict(zip(p.params, params, strict=True)), self.scratch, self.error,
+                  self.integers)  # fmt: skip
+        if self.e.reads_integers:
+            device.upload(self.integers, np.array(params, "int64"))
         for r, x in zip(p.inputs, inputs, strict=True):
             self._argument(f, r, x)
         for r, x in zip(p.shared, shareds, strict=True):
@@ -152,7 +162,7 @@ class Workspace:
         """
         if not self.e.fixed:
             return self._steps(f)
-        key = (*f.base.values(), *f.params.values())
+        key = (*f.base.values(), *(f.params[name] for name in self.e.baked))
         if key not in self.graphs:
             self.graphs[key] = None
             if len(self.graphs) > _GRAPHS:
@@ -194,10 +204,10 @@ class Workspace:
         return out
 
 
-def tuning_of(device: Device, options: Any) -> Tuning:
+def tuning_of(program: Program, device: Device, options: Any) -> Tuning:
     """What the printer needs to know of the device and of the compilation's options."""
     return Tuning(device.blocks, device.threads, bool(getattr(options, "deterministic", False)),
-                  bool(getattr(options, "allow_tf32", False)))  # fmt: skip
+                  bool(getattr(options, "allow_tf32", False)), tuple(program.params))  # fmt: skip
 
 
 def largest_buffers(p: Program, plan: MemoryPlan, count: int = 5) -> str:

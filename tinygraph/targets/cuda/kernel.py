@@ -22,6 +22,7 @@ class Tuning:
     threads: int
     deterministic: bool = False
     allow_tf32: bool = False
+    integers: tuple[str, ...] = ()  # the program's host integers, in order
 
 
 @dataclass

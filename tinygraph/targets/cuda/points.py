@@ -15,7 +15,7 @@ from tinygraph.targets.cuda.writer import Access, Axes, Parameters, Statements, 
 def print_points(nests: Sequence[Nest], unstored: set[Buffer], tuning: Tuning) -> Kernel:
     """One kernel for nests with the same parallel sizes; values in ``unstored`` buffers live in registers only."""
     n = nests[0].kinds.count("p")
-    p = Parameters(index_type(nests), {x.out.buffer for x in nests})
+    p = Parameters(index_type(nests), {x.out.buffer for x in nests}, tuning.integers)
     axes = Axes(ordered_axes(nests, n), nests, "i")
     registers: dict[Access, str] = {}
     lines = [line for line in axes.decode("i", p) if line != f"const {p.index} i0 = ({p.index})i;"]
@@ -25,7 +25,7 @@ def print_points(nests: Sequence[Nest], unstored: set[Buffer], tuning: Tuning) -
     size = points(nests[0])
     grid, block = flat_launch(size, tuning)
     return printed("points", "elementwise.cuh", p, [("i64", size)], grid, block,
-                   parameters=p.text, index=p.index, definitions="", body="\n".join(lines))  # fmt: skip
+                   parameters=p.text, index=p.index, definitions="", body="\n".join(p.prologue + lines))  # fmt: skip
 
 
 def points(nest: Nest) -> int:

@@ -70,7 +70,11 @@ class ProgramPrinter:
 
     def launches(self) -> list[Launch]:
         """Every launch, those inside loops and branches included."""
-        return list(_launches(self.steps))
+        return [s for s in _leaves(self.steps) if isinstance(s, Launch)]
+
+    def baked(self) -> set[str]:
+        """Host integers that decide arguments of a launch or product, loops' own included."""
+        return {name for step in _leaves(self.steps) for name in step.integers()}
 
     def scratch(self) -> int:
         """Bytes of the memory that launches use one after another."""
@@ -87,11 +91,11 @@ class ProgramPrinter:
         return "\n".join(lines) + "\n\n" + assembled(list(texts))
 
 
-def _launches(steps: Sequence[Step]) -> Iterator[Launch]:
+def _leaves(steps: Sequence[Step]) -> Iterator[Step]:
     for s in steps:
-        if isinstance(s, Launch):
-            yield s
-        elif isinstance(s, LoopStep):
-            yield from _launches(s.body)
+        if isinstance(s, LoopStep):
+            yield from _leaves(s.body)
         elif isinstance(s, BranchStep):
-            yield from _launches([*s.then, *s.otherwise])
+            yield from _leaves([*s.then, *s.otherwise])
+        else:
+            yield s

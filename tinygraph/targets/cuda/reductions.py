@@ -20,7 +20,7 @@ def print_reduce(nests: Sequence[Nest], unstored: set[Buffer], tuning: Tuning) -
     """The kernel, or the two kernels, of a reduction ``nests[0]`` and what is computed from each of its results."""
     nest = nests[0]
     n = nest.kinds.count("p")
-    p = Parameters(index_type(nests), {x.out.buffer for x in nests})
+    p = Parameters(index_type(nests), {x.out.buffer for x in nests}, tuning.integers)
     kept = Axes(ordered_axes(nests, n), nests, "k")
     over = Axes(range(n, len(nest.extents)), [nest], "r")
     element = _element(nest, p, kept, over)
@@ -36,7 +36,7 @@ def print_reduce(nests: Sequence[Nest], unstored: set[Buffer], tuning: Tuning) -
     combine = f"{FUNCTORS[nest.combine or '']}(a, b)" if kind.startswith("Found") else combined(
         nest.combine or "", nest.expr.dtype, "a", "b")  # fmt: skip
     values = {"parameters": p.text, "definitions": "", "value_type": kind, "identity": start(nest), "combine": combine,
-              "element": "\n".join(element), "finish": "\n".join(epilogue)}  # fmt: skip
+              "element": "\n".join(p.prologue + element), "finish": "\n".join(p.prologue + epilogue)}  # fmt: skip
     first = [("i64", kept_size), ("i64", reduced), partial]
     entry = "_columns" if by_column else "_rows"
     main = printed("reduce", "reduce.cuh", p, first, (across, splits), block, entry, **values)

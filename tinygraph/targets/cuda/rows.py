@@ -14,7 +14,7 @@ from tinygraph.targets.cuda.writer import Access, Axes, Parameters, Statements, 
 
 def print_rows(nests: Sequence[Nest], outer: int, unstored: set[Buffer], tuning: Tuning) -> Kernel:
     """One kernel; each nest's axes after the first ``outer`` are either all parallel or all reduced."""
-    p = Parameters(index_type(nests), {x.out.buffer for x in nests})
+    p = Parameters(index_type(nests), {x.out.buffer for x in nests}, tuning.integers)
     rows = Axes(range(outer), nests, "k")
     registers: dict[Access, str] = {}
     lines = rows.decode("k", p)
@@ -34,7 +34,7 @@ def print_rows(nests: Sequence[Nest], outer: int, unstored: set[Buffer], tuning:
     for e in nests[0].extents[:outer]:
         count *= e
     return printed("rows", "rows.cuh", p, [("i64", count)], covering(count, per_block, tuning), (width, per_block),
-                   parameters=p.text, definitions="", scratch_type=_scratch(nests), body="\n".join(lines))  # fmt: skip
+                   parameters=p.text, definitions="", scratch_type=_scratch(nests), body="\n".join(p.prologue + lines))  # fmt: skip
 
 
 def _must_wait(nest: Nest, later: Sequence[Nest], store: bool) -> bool:

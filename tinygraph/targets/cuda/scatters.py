@@ -104,7 +104,7 @@ def print_scatter(nest: Nest, tuning: Tuning) -> Kernel:
 
 
 def _atomic(nest: Nest, tuning: Tuning) -> Kernel:
-    p = Parameters(index_type([nest]), {nest.out.buffer})
+    p = Parameters(index_type([nest]), {nest.out.buffer}, tuning.integers)
     n = nest.kinds.count("p")
     axes = Axes(ordered_axes([nest], n), [nest], "i")
     body = Statements(p, axes.names)
@@ -120,7 +120,7 @@ def _atomic(nest: Nest, tuning: Tuning) -> Kernel:
 def _kernel(p: Parameters, size: int, lines: list[str], tuning: Tuning) -> Kernel:
     grid, block = flat_launch(size, tuning)
     return printed("scatter", "elementwise.cuh", p, [("i64", size)], grid, block, parameters=p.text, index="i64",
-                   definitions="", body="\n".join(lines))  # fmt: skip
+                   definitions="", body="\n".join(p.prologue + lines))  # fmt: skip
 
 
 def _value(nest: Nest, p: Parameters, names: dict[int, str | None], body: Statements) -> tuple[list[str], str]:
@@ -131,7 +131,7 @@ def _value(nest: Nest, p: Parameters, names: dict[int, str | None], body: Statem
 
 
 def _in_order(nest: Nest, tuning: Tuning) -> Kernel:
-    p = Parameters(index_type([nest]), {nest.out.buffer})
+    p = Parameters(index_type([nest]), {nest.out.buffer}, tuning.integers)
     n = nest.kinds.count("p")
     serial = _entangled(nest)
     free = Axes([k for k in range(n) if k not in serial], [nest], "i")

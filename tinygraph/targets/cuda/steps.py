@@ -16,7 +16,7 @@ from tinygraph.program.text import instruction_lines
 from tinygraph.targets.cuda.device import Device
 from tinygraph.targets.cuda.kernel import Kernel
 from tinygraph.targets.cuda.products import Gemm
-from tinygraph.targets.cuda.writer import ErrorWords, HostNumber, Pointer, Scratch
+from tinygraph.targets.cuda.writer import CallIntegers, ErrorWords, HostNumber, Pointer, Scratch
 from tinygraph.targets.numpy.printer import HostCall
 from tinygraph.targets.numpy.views import strided
 
@@ -34,6 +34,7 @@ class Frame:
     params: dict[str, int]
     scratch: int = 0
     error: int = 0
+    integers: int = 0
     objects: dict[Buffer, Any] = field(default_factory=dict)
 
     def address(self, p: Pointer) -> int:
@@ -59,6 +60,10 @@ class Step:
         """The step as text."""
         raise NotImplementedError
 
+    def integers(self) -> set[str]:
+        """Host integers that decide what the device is told to do."""
+        return set()
+
 
 class Launch(Step):
     """One kernel; ``function`` is filled in when it is compiled."""
@@ -82,6 +87,10 @@ class Launch(Step):
         args = [a(f) if callable(a) else a for a in self._arguments]
         self.function(self.kernel.grid, self.kernel.block, args)  # type: ignore[misc]
 
+    def integers(self) -> set[str]:
+        found = {a.name for a in self.kernel.arguments if isinstance(a, HostNumber)}
+        return found | {name for a in self.kernel.arguments if isinstance(a, Pointer) for name, _ in a.params}
+
     def lines(self) -> list[str]:
         return [*self.comment, f"{self.kernel.name}<<<{self.kernel.grid}, {self.kernel.block}>>>"]
 
@@ -97,6 +106,8 @@ def _resolver(a: Any) -> Any:
         return lambda f: np.int64(f.params[a.name])
     if isinstance(a, Scratch):
         return lambda f: f.scratch
+    if isinstance(a, CallIntegers):
+        return lambda f: f.integers
     kind, value = a
     return _NUMBERS[kind](value)
 
@@ -111,6 +122,9 @@ class Product(Step):
     def run(self, f: Frame) -> None:
         g = self.gemm
         f.device.gemm(g, f.address(g.a), f.address(g.b), f.address(g.c))
+
+    def integers(self) -> set[str]:
+        return {name for x in (self.gemm.a, self.gemm.b, self.gemm.c) for name, _ in x.params}
 
     def lines(self) -> list[str]:
         return [*self.comment, self.gemm.text()]

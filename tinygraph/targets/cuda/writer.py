@@ -35,6 +35,11 @@ class HostNumber:
 
 
 @dataclass(frozen=True)
+class CallIntegers:
+    """An argument: the address of the call's host integers, in the program's order."""
+
+
+@dataclass(frozen=True)
 class ErrorWords:
     """An argument: the three words into which a bad index is noted."""
 
@@ -52,7 +57,10 @@ class Parameters:
 
     index: str = "i64"  # the C type of sizes and strides
     written: set[Buffer] = field(default_factory=set)
-    constants: bool = False  # sizes are written into the text
+    #: host integers that each call brings: kernels read them from memory, so that a captured call serves all values
+    integers: tuple[str, ...] = ()
+    #: statements that a body starts with
+    prologue: list[str] = field(default_factory=list)
     declared: list[str] = field(default_factory=list)
     arguments: list[Any] = field(default_factory=list)
     _names: dict[Any, str] = field(default_factory=dict)
@@ -65,19 +73,27 @@ class Parameters:
 
     def pointer(self, a: Access) -> str:
         """The name of a pointer to the access's first element."""
-        size = a.buffer.itemsize
-        key = Pointer(a.buffer, a.offset * size, tuple((name, k * size) for name, k in a.params))
+        key = (a.buffer, a.offset, a.params)
         if key in self._names:
             return self._names[key]
-        name = f"x{len(self._names)}"
-        kind = C_TYPES[a.buffer.dtype]
-        plain = a.buffer in self.written
-        return self._add(key, name, f"{kind}* {name}" if plain else f"const {kind}* __restrict__ {name}", key)
+        size = a.buffer.itemsize
+        loop = tuple((name, k * size) for name, k in a.params if name not in self.integers)
+        moves = [(name, k) for name, k in a.params if name in self.integers]
+        number = len(self._names)
+        name = f"x{number}" if not moves else f"y{number}"
+        kind = f"{C_TYPES[a.buffer.dtype]}*"
+        kind = kind if a.buffer in self.written else f"const {kind} __restrict__"
+        self._add(key, name, f"{kind} {name}", Pointer(a.buffer, a.offset * size, loop))
+        if moves:
+            shift = " + ".join(f"{self.host(p)} * {self.number(k)}" for p, k in moves)
+            self.prologue.append(f"{kind} x{number} = {name} + {shift};")
+            self._names[key] = f"x{number}"
+        return self._names[key]
 
     def number(self, value: int) -> str:
         """A size or stride, as a parameter unless it is 0 or 1."""
-        if value in (0, 1) or self.constants:
-            return str(value) if value >= 0 else f"({value})"
+        if value in (0, 1):
+            return str(value)
         key = ("number", value)
         if key in self._names:
             return self._names[key]
@@ -87,8 +103,16 @@ class Parameters:
     def host(self, name: str) -> str:
         """A host integer that the computation itself uses."""
         key = ("host", name)
+        if key in self._names:
+            return self._names[key]
         text = f"p{len(self._names)}"
-        return self._names.get(key) or self._add(key, text, f"i64 {text}", HostNumber(name))
+        if name not in self.integers:
+            return self._add(key, text, f"i64 {text}", HostNumber(name))
+        if "call" not in self._names:
+            self._add("call", "call", "const i64* __restrict__ call", CallIntegers())
+        self._names[key] = text
+        self.prologue.append(f"const i64 {text} = call[{self.integers.index(name)}];")
+        return text
 
     def error(self) -> str:
         return self._names.get("error") or self._add("error", "error", "i64* error", ErrorWords())
