@@ -1,5 +1,6 @@
 # make demo    train LeNet on real digits and leave its pictures in out/lenet
 # make test    everything but the slow tests, on all cores
+# make test-numpy   the tests of meaning once more, on the target that needs nothing but NumPy
 # make lint    ruff and mypy
 # make bench   measure against PyTorch and JAX, where these are installed
 #
@@ -10,7 +11,7 @@ VENV ?= .venv
 PY ?= $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: demo test test-all test-gpu lint bench build clean env
+.PHONY: demo test test-numpy test-all test-gpu lint bench build clean env
 
 ifeq ($(PY),$(VENV)/bin/python)
 READY := $(VENV)/.ready
@@ -23,6 +24,11 @@ demo: $(READY)
 
 test: $(READY)
 	$(PY) -m pytest -n auto -q -m "not slow and not gpu" $(ARGS)
+
+test-numpy: $(READY)
+	TINYGRAPH_FLAGS=target=numpy $(PY) -m pytest -n auto -q -m "not slow and not gpu" tests/compile tests/scan \
+	  tests/random tests/tensor/test_ops.py tests/tensor/test_index.py tests/tensor/nnet/test_abstract_conv.py \
+	  tests/targets/numpy $(ARGS)
 
 test-all: $(READY)
 	$(PY) -m pytest -n auto -q -m "not gpu" $(ARGS)

@@ -33,7 +33,9 @@ def loops(f):
 def work(f):
     """What the program does, line by line, whatever its buffers are called and in which order operands stand."""
     text = re.sub(r"\b(step|[a-z])\d+(_\d+)?", lambda m: m[1], program_text(program(f)))
-    return sorted("".join(sorted(line.replace(" ", ""))) for line in text.splitlines() if "group over" not in line)
+    return sorted(
+        "".join(sorted(line.replace(" ", ""))) for line in text.splitlines() if "group over" not in line
+    )
 
 
 class Network:
@@ -47,7 +49,9 @@ class Network:
 
     def function(self, hs, ys):
         cost = T.sqr(ys).mean()
-        updates = [(p, p - np.float32(0.1) * g) for p, g in zip(self.params, grad(cost, self.params), strict=True)]
+        updates = [
+            (p, p - np.float32(0.1) * g) for p, g in zip(self.params, grad(cost, self.params), strict=True)
+        ]
         f = function([self.x, self.h0], [cost, hs[-1]], updates=updates)
         f(*self.args)
         return f

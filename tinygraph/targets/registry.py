@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from tinygraph.config import available_cpus
@@ -25,7 +27,13 @@ def target(name: str) -> Any:
 
 def default_target(options: Any = None) -> str:
     """The target for the device that ``options`` name."""
-    return "cuda" if getattr(options, "device", "cpu").startswith("cuda") else "numpy"
+    return "cuda" if getattr(options, "device", "cpu").startswith("cuda") else best_target()
+
+
+@cache
+def best_target() -> str:
+    """What functions on the CPU are printed for unless told otherwise: "llvm" where llvmlite is installed."""
+    return "llvm" if importlib.util.find_spec("llvmlite") is not None else "numpy"
 
 
 class NumpyTarget:
