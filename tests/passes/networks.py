@@ -8,13 +8,14 @@ from tinygraph.tensor.nnet import conv2d, relu, softmax
 from tinygraph.tensor.signal.pool import pool_2d
 
 RNG = np.random.RandomState(7)
+RATE = np.float32(0.1)
 
 
 def weights(*shape):
     return tg.shared((RNG.uniform(-1, 1, shape) / np.sqrt(shape[0])).astype("float32"))
 
 
-def steps(cost, parameters, rate=np.float32(0.1)):
+def steps(cost, parameters, rate=RATE):
     """The cost, and each parameter after a step of gradient descent."""
     gradients = T.grad(cost, parameters)
     return [cost, *[p - rate * g for p, g in zip(parameters, gradients, strict=True)]]

@@ -157,7 +157,7 @@ class ShapeAnalysis:
         if found is not None:
             return found
         total: Any = None
-        for atoms, c in size.terms:
+        for atoms, c in sorted(size.terms, key=lambda term: (term[1] < 0, not term[0])):
             product: Any = None
             for a in atoms:
                 product = self._atom(a) if product is None else product * self._atom(a)

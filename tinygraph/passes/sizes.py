@@ -94,7 +94,7 @@ class Size:
         return self.arena.atom("mod", other, self)
 
     def __abs__(self) -> Any:
-        return self if self.nonneg else self.arena.atom("maximum", self, -self)
+        return self.arena.extremum("maximum", self, -self)
 
     def __lt__(self, other: Any) -> Any:
         return self.arena.compare("lt", self, other)
@@ -229,7 +229,20 @@ class Arena:
             return a if kind == "maximum" else b
         if _nonneg(d * -1):
             return b if kind == "maximum" else a
-        return self.atom(kind, a, b)
+        above = self.positive_part(d)
+        return UNKNOWN if above is UNKNOWN else b + above if kind == "maximum" else a - above
+
+    def positive_part(self, d: Any) -> Any:
+        """``max(d, 0)``, in terms of which every maximum and minimum is written: so x[1:] and x[:-1] agree."""
+        if isinstance(d, int) or _nonneg(d):
+            return max(d, 0) if isinstance(d, int) else d
+        if d.terms[-1][1] < 0:  # max(-d, 0) is max(d, 0) - d
+            other = self.positive_part(-d)
+            return UNKNOWN if other is UNKNOWN else other + d
+        inner, c = _clipped_less(d)
+        if inner is not None:  # max(max(e, 0) - c, 0) is max(e - c, 0) for c >= 0
+            return self.positive_part(inner - c)
+        return self.atom("maximum", d, 0)
 
     def select(self, cond: Any, a: Any, b: Any) -> Any:
         if a is b:
@@ -274,7 +287,30 @@ def _without(u: Term, t: Term) -> Term | None:
     return tuple(rest)
 
 
+def _clipped_less(d: Size) -> tuple[Any, int]:
+    """``(e, c)`` if ``d`` is max(e, 0) - c with a number c >= 0, else (None, 0)."""
+    terms = dict(d.terms)
+    c = -terms.pop((), 0)
+    if len(terms) == 1 and c >= 0:
+        ((atoms, factor),) = terms.items()
+        if factor == 1 and len(atoms) == 1 and atoms[0].kind == "maximum" and atoms[0].args[1] == 0:
+            return atoms[0].args[0], c
+    return None, 0
+
+
 def _nonneg(x: Any) -> bool:
+    """Whether ``x`` is proven to be at least 0."""
+    if isinstance(x, int) or x.nonneg:
+        return x >= 0 if isinstance(x, int) else True
+    for atoms, c in x.terms:
+        if c == -1 and len(atoms) == 1 and atoms[0].kind == "maximum" and atoms[0].args[1] == 0:
+            rest = x + x.arena.polynomial({atoms: 1})  # r - max(e, 0) >= 0 where r >= 0 and r >= e
+            below = rest - atoms[0].args[0]
+            return _plainly_nonneg(rest) and _plainly_nonneg(below)
+    return False
+
+
+def _plainly_nonneg(x: Any) -> bool:
     return x >= 0 if isinstance(x, int) else x.nonneg
 
 
