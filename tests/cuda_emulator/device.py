@@ -18,8 +18,8 @@ from .emulator import DeviceBuffer, Emulator
 class EmulatedArray:
     """A C-contiguous array in guarded memory."""
 
-    def __init__(self, buffer: DeviceBuffer, shape: Sequence[int], dtype: Any) -> None:
-        self.buffer, self.shape, self.dtype = buffer, tuple(shape), np.dtype(dtype)
+    def __init__(self, buffer: DeviceBuffer, shape: Sequence[int], dtype: Any, device: EmulatedDevice) -> None:
+        self.buffer, self.shape, self.dtype, self.device = buffer, tuple(shape), np.dtype(dtype), device
         self.ptr = buffer.ptr
 
     @property
@@ -53,7 +53,7 @@ class EmulatedArray:
     __index__ = __int__
 
     def __deepcopy__(self, memo: Any) -> EmulatedArray:
-        new = EmulatedArray(DeviceBuffer(max(self.nbytes, 1)), self.shape, self.dtype)
+        new = EmulatedArray(DeviceBuffer(max(self.nbytes, 1)), self.shape, self.dtype, self.device)
         new.buffer.put(self.host())
         return new
 
@@ -102,10 +102,10 @@ class EmulatedDevice:
             from tinygraph.targets.cuda.device import OutOfDeviceMemory
 
             raise OutOfDeviceMemory(f"{self.name} has no room for {nbytes} bytes")
-        return EmulatedArray(DeviceBuffer(max(nbytes, 1)), shape, dtype)
+        return EmulatedArray(DeviceBuffer(max(nbytes, 1)), shape, dtype, self)
 
     def is_array(self, x: Any) -> bool:
-        return type(x) is EmulatedArray
+        return type(x) is EmulatedArray and x.device is self
 
     def adopt(self, x: Any) -> Any:
         return None

@@ -88,10 +88,10 @@ def _shared_lines(f: CompiledFunction, space: dict[str, Any]) -> list[str]:
         if isinstance(v.type, TensorType):
             elsewhere = f"type(s{k}) is not ndarray"
             if f.device is not None:
-                elsewhere = f"not is_ours(s{k}) or c{k}.device.device is not ours"
+                elsewhere = f"not is_ours(s{k})"
             lines += [f"if {elsewhere}:", f"    s{k} = move(c{k})"]
     if f.device is not None:
-        space.update(is_ours=f.device.is_array, ours=f.device)
+        space["is_ours"] = f.device.is_array
     return lines
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygraph.compile.caller import print_caller
 from tinygraph.compile.io import In
-from tinygraph.compile.placement import as_device_array
+from tinygraph.compile.placement import announce, as_device_array
 from tinygraph.compile.profiling import Profile
 from tinygraph.config import config
 from tinygraph.errors import DataError, InvalidValue, TinygraphError, TypeMismatch
@@ -96,6 +96,8 @@ class CompiledFunction:
         self._target = find_target(mode.target or getattr(options, "target", "") or default_target(options))
         #: the device that the function runs on; None for the CPU
         self.device = self._target.device(options) if hasattr(self._target, "device") else None
+        if self.device is not None:
+            announce(self.device, [*self.containers, *self.targets])
         self._call = mode.caller(self) if hasattr(mode, "caller") else print_caller(self)[1]
         self.compile_seconds = time.perf_counter() - started
         self.profile = self._start_profile(profile)

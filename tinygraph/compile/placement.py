@@ -6,6 +6,7 @@ the CPU that reads it gets a copy for its call.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,10 @@ class Placement:
         self.device = device
 
     def to_host(self, value: Any) -> np.ndarray:
-        """A copy of the value as a NumPy array."""
-        return self.device.fetch(value) if self.device.is_array(value) else np.array(value)
+        """A copy of the value, wherever it lies, as a NumPy array."""
+        if isinstance(value, np.ndarray):  # the last update was made on the CPU
+            return value.copy()
+        return (self.device if self.device.is_array(value) else owner(value)).fetch(value)
 
     def to_device(self, value: Any, type: TensorType, borrow: bool) -> Any:
         """``value`` on the device; an array there already is copied unless ``borrow``. TypeError if it does not fit."""
@@ -61,12 +64,24 @@ def place(device: Any, c: Container) -> Any:
     """The container's value, moved to the device for good."""
     if not isinstance(c.type, TensorType):
         return c.value
-    if c.device is not None and c.device.device is not device and not isinstance(c.value, np.ndarray):
-        c.value = c.device.to_host(c.value)
-    value = np.asarray(c.value)
+    value = c.value if isinstance(c.value, np.ndarray) else owner(c.value).fetch(c.value)
     c.value, c.spare = device.put(value if value.flags.c_contiguous else value.copy()), None
     c.device = Placement(device)
     return c.value
+
+
+def announce(device: Any, containers: Sequence[Container]) -> None:
+    """A function on ``device`` will read or update these: from now on their values are asked for through a device."""
+    for c in containers:
+        if c.device is None and isinstance(c.type, TensorType):
+            c.device = Placement(device)
+
+
+def owner(value: Any) -> Any:
+    """The device that an array lies on."""
+    from tinygraph.targets.cuda.device import started
+
+    return next(d for d in started() if d.is_array(value))
 
 
 def on_host(c: Container) -> np.ndarray:

@@ -120,6 +120,11 @@ def canonical(name: str) -> str:
     return "cuda:0" if name in ("cuda", "cpu", "") else name
 
 
+def started() -> list[Device]:
+    """The devices in use."""
+    return list(_INSTALLED.values())
+
+
 def device(name: str) -> Device:
     """The device called ``name``, started on its first use.
 
