@@ -6,12 +6,11 @@ from typing import Any
 
 from tinygraph.graph.op import Apply
 from tinygraph.graph.variable import Variable
-from tinygraph.passes.facts import applied, const, dtype, equals, is_float, made_by, ndim
+from tinygraph.passes.facts import applied, const, dtype, equals, is_float, is_zero, made_by, ndim
 from tinygraph.passes.fit import fitted
 from tinygraph.passes.rewrite import Context, rule
 from tinygraph.passes.shapes import same_sizes
 from tinygraph.tensor.advanced_index import AdvancedIncSubtensor, AdvancedSubtensor
-from tinygraph.tensor.broadcast import is_zero
 from tinygraph.tensor.creation import ARange
 from tinygraph.tensor.dot import Dot, dot_op
 from tinygraph.tensor.maths import mul, neg, true_div

@@ -80,6 +80,11 @@ def equals(v: Variable, value: float) -> bool:
     return found is not None and bool(found == value)
 
 
+def is_zero(v: Variable) -> bool:
+    """Whether ``v`` is a constant zero throughout, perhaps spread or cast; looked at once for each constant."""
+    return equals(v, 0)
+
+
 def scalar_constant(v: Variable) -> Any:
     """Like ``number``, only for constants of one element: they never widen what they meet, their rank aside."""
     return number(v) if is_tensor(v) and all(d == 1 for d in v.type.shape) else None  # type: ignore[attr-defined]

@@ -6,10 +6,9 @@ from typing import Any
 
 from tinygraph.graph.op import Apply
 from tinygraph.graph.variable import Variable
-from tinygraph.passes.facts import applied, dtype, is_float, made_by
+from tinygraph.passes.facts import applied, dtype, is_float, is_zero, made_by
 from tinygraph.passes.rewrite import Context, rule
 from tinygraph.tensor.advanced_index import AdvancedIncSubtensor, AdvancedSubtensor
-from tinygraph.tensor.broadcast import is_zero
 from tinygraph.tensor.index import IncSubtensor, Subtensor
 from tinygraph.tensor.maths import cast_to, mul
 

@@ -32,7 +32,7 @@ def elemwise_alloc(node: Apply, context: Context) -> Any:
         inner = applied(a, Alloc)
         if inner is None:
             continue
-        small = padded(inner.inputs[0], ndim(a)) if len(node.inputs) == 1 else inner.inputs[0]
+        small = inner.inputs[0]
         rest = [v for j, v in enumerate(node.inputs) if j != i]
         if not rest or ndim(out) > max(map(ndim, rest)):
             continue

@@ -6,10 +6,10 @@ from typing import Any
 
 from tinygraph.graph.op import Apply
 from tinygraph.graph.variable import Variable
-from tinygraph.passes.facts import applied, dtype, ndim
+from tinygraph.passes.facts import applied, dtype, is_zero, ndim
 from tinygraph.passes.rewrite import Context, rule
 from tinygraph.passes.shapes import same_sizes
-from tinygraph.tensor.broadcast import Alloc, is_zero
+from tinygraph.tensor.broadcast import Alloc
 from tinygraph.tensor.elemwise import Elemwise
 from tinygraph.tensor.index import VAR, IncSubtensor, Slice, Subtensor
 from tinygraph.tensor.join import Join, MakeVector

@@ -12,8 +12,8 @@ from tinygraph.graph.variable import Variable
 from tinygraph.passes.facts import (
     const,
     dtype,
-    equals,
     is_float,
+    is_zero,
     made_by,
     ndim,
     number,
@@ -22,7 +22,6 @@ from tinygraph.passes.facts import (
 )
 from tinygraph.passes.fit import fitted
 from tinygraph.passes.rewrite import Context, rule
-from tinygraph.tensor.broadcast import is_zero
 from tinygraph.tensor.maths import add, cast_to, mul, neg, sub
 
 _TREE = ("add", "sub", "neg")
@@ -104,15 +103,11 @@ def add_zero(node: Apply, context: Context) -> Any:
     out = node.outputs[0]
     if dtype(out) == "bool":
         return None
-    if is_zero_value(b):
+    if is_zero(b):
         return fitted(a, out, context)
-    if is_zero_value(a):
+    if is_zero(a):
         return fitted(b if node.op.scalar_op.name == "add" else neg(b), out, context)
     return None
-
-
-def is_zero_value(v: Variable) -> bool:
-    return is_zero(v) or equals(v, 0)
 
 
 @rule("add", "sub")
@@ -276,6 +271,6 @@ def float_times_zero(node: Apply, context: Context) -> Any:
     """x * 0 -> 0; 0 / x -> 0, for floats: hides inf * 0 and nan."""
     out = node.outputs[0]
     zeros = node.inputs if node.op.scalar_op.name == "mul" else node.inputs[:1]
-    if not is_float(out) or not any(is_zero_value(v) for v in zeros):
+    if not is_float(out) or not any(is_zero(v) for v in zeros):
         return None
     return fitted(const(0, out), out, context, spread=True)
