@@ -1,0 +1,84 @@
+"""The GPU's works in tinygraph: data and parameters lie on the device, results stay there unless they are one number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import tinygraph
+import tinygraph.tensor as T
+from tests.benchmarks import shapes, tinygraph_steps
+from tinygraph import Mode, Out, function, grad, shared
+
+Step = Callable[[], Any]
+CUDA = Mode(target="cuda")
+
+
+def _random(*shape: int, seed: int = 0) -> Any:
+    return shared(np.random.default_rng(seed).random(shape, dtype=np.float32))
+
+
+def lenet(batch: int) -> Step:
+    return tinygraph_steps.lenet("cuda", batch)
+
+
+def network3(batch: int) -> Step:
+    return tinygraph_steps.network3("cuda", batch)
+
+
+def mlp(batch: int) -> Step:
+    return tinygraph_steps.mlp("cuda", batch)
+
+
+def rnn(size: shapes.Recurrent) -> Step:
+    return tinygraph_steps.rnn("cuda", size)
+
+
+def lstm(size: shapes.Recurrent) -> Step:
+    """A character model's step with one LSTM layer: the four gates from one product each of input and state."""
+    v, n = size.vocabulary, size.hidden
+    params = [shared(shapes.weights(*s)) for s in ((v, 4 * n), (n, 4 * n), (n, v))]
+    w, u, out = params
+    b = shared(np.zeros(4 * n, "float32"))
+    x, y = T.imatrix("x"), T.imatrix("y")
+
+    def step(x_t: Any, h: Any, c: Any) -> Any:
+        z = x_t + T.dot(h, u)
+        i, f, o, g = (z[:, k * n : (k + 1) * n] for k in range(4))
+        c = T.nnet.sigmoid(f) * c + T.nnet.sigmoid(i) * T.tanh(g)
+        return T.nnet.sigmoid(o) * T.tanh(c), c
+
+    start = T.zeros((x.shape[1], n), dtype="float32")
+    (hidden, _), _ = tinygraph.scan(step, sequences=[w[x] + b], outputs_info=[start, start])
+    cost = tinygraph_steps._nll(T.dot(hidden.reshape((-1, n)), out), y.flatten())
+    changes = [(p, p - np.float32(0.1) * g) for p, g in zip([*params, b], grad(cost, [*params, b]), strict=True)]
+    f = function([x, y], cost, updates=changes, mode=CUDA)
+    letters, following = shapes.text(size)
+    return lambda: f(letters, following)
+
+
+def elementwise(n: int) -> Step:
+    x = _random(n)
+    y = T.exp(-x * x) * T.sin(x) + T.log1p(x) * T.sqrt(x + 1)
+    return function([], Out(y, borrow=True), mode=CUDA)
+
+
+def softmax_cross_entropy(shape: tuple[int, int]) -> Step:
+    x = _random(*shape)
+    y = shared(np.random.default_rng(1).integers(0, shape[1], shape[0]).astype("int32"))
+    loss = tinygraph_steps._nll(x, y)
+    return function([], [Out(loss, borrow=True), Out(grad(loss, x), borrow=True)], mode=CUDA)
+
+
+def convolution(batch: int, channels: int, size: int, filters: int, kernel: int, stride: int) -> Step:
+    x, w = _random(batch, channels, size, size), _random(filters, channels, kernel, kernel, seed=1)
+    y = T.nnet.conv2d(x, w, subsample=(stride, stride), border_mode=kernel // 2, filter_flip=False)
+    return function([], Out(y, borrow=True), mode=CUDA)
+
+
+def nothing() -> Step:
+    """The smallest call: its time is overhead."""
+    x = shared(np.float32(1))
+    return function([], Out(x + 1, borrow=True), mode=CUDA)
