@@ -22,7 +22,12 @@ class TestStates:
             scan(lambda e, s: (e, s + e), x, [None, T.constant(np.float32(0))], name="rnn")
 
     def test_another_rank(self):
-        with fails(TypeError, "scan: output 0 has 1 dimension", "its initial value has 0 dimensions", r"outputs_info\[0\]"):
+        with fails(
+            TypeError,
+            "scan: output 0 has 1 dimension",
+            "its initial value has 0 dimensions",
+            r"outputs_info\[0\]",
+        ):
             scan(lambda row, s: s + row, m, [0.0])
 
     def test_another_size_known_while_building(self):
@@ -33,12 +38,25 @@ class TestStates:
         init = T.dvector("init")
         y, _ = scan(lambda row, s: s + row, m, [init], name="sum")
         f = function([m, init], y)
-        with fails(errors.ShapeMismatch, r"scan 'sum': output 0 is of shape \(3,\) after a step", r"shape \(1,\)", "outputs_info"):
+        with fails(
+            errors.ShapeMismatch,
+            r"scan 'sum': output 0 is of shape \(3,\) after a step",
+            r"shape \(1,\)",
+            "outputs_info",
+        ):
             f(np.ones((2, 3)), np.zeros(1))
 
     def test_too_few_initial_values(self):
-        with fails(ValueError, r"scan: outputs_info\[0\] has taps \[-3, -1\], so 'initial' must hold 3 values", "holds 2"):
-            scan(lambda a, b: a + b, outputs_info=[dict(initial=T.constant(np.zeros(2)), taps=[-3, -1])], n_steps=2)
+        with fails(
+            ValueError,
+            r"scan: outputs_info\[0\] has taps \[-3, -1\], so 'initial' must hold 3 values",
+            "holds 2",
+        ):
+            scan(
+                lambda a, b: a + b,
+                outputs_info=[dict(initial=T.constant(np.zeros(2)), taps=[-3, -1])],
+                n_steps=2,
+            )
 
     def test_too_few_at_the_call(self):
         y, _ = scan(lambda a, b: a + b, outputs_info=[dict(initial=x, taps=[-2, -1])], n_steps=2, name="fib")
@@ -53,7 +71,9 @@ class TestLengths:
 
     def test_a_sequence_too_short_for_n_steps(self):
         y, _ = scan(lambda e, r: e + r.sum(), [x, m], n_steps=4, name="both")
-        with fails(errors.ShapeMismatch, r"scan 'both': .*\(m\) has 3 elements for 4 steps", "leave n_steps out"):
+        with fails(
+            errors.ShapeMismatch, r"scan 'both': .*\(m\) has 3 elements for 4 steps", "leave n_steps out"
+        ):
             function([x, m], y)(np.ones(5), np.ones((3, 2)))
 
     def test_known_while_building(self):
@@ -90,7 +110,9 @@ class TestTaps:
             scan(lambda a: a, outputs_info=[dict(taps=[-2])], n_steps=2)
 
     def test_an_unknown_entry(self):
-        with fails(ValueError, "outputs_info.0. has an unknown entry 'initail'", "'initial', 'taps', 'return_steps'"):
+        with fails(
+            ValueError, "outputs_info.0. has an unknown entry 'initail'", "'initial', 'taps', 'return_steps'"
+        ):
             scan(lambda a: a, outputs_info=[dict(initail=x)], n_steps=2)
 
     def test_a_sequence_without_dimensions(self):
@@ -112,7 +134,11 @@ class TestWhatAStepReturns:
             scan(value, x, name="mine")
 
     def test_more_outputs_than_announced(self):
-        with fails(ValueError, "returns 2 outputs, but outputs_info has 1 entries", "None for those that are not fed back"):
+        with fails(
+            ValueError,
+            "returns 2 outputs, but outputs_info has 1 entries",
+            "None for those that are not fed back",
+        ):
             scan(lambda e, s: (e, s), x, [0.0])
 
     def test_a_step_with_other_arguments(self):

@@ -77,7 +77,9 @@ class TestArguments:
         )
         assert len(seen) == 10 and seen[8] is arg1 and seen[9] is arg2
         a, b, c, init = numbers(9), numbers(9, seed=1), numbers(9, seed=2), numbers(5, seed=3)
-        first, second, third = function([s1, s2, s3, o1, o3, arg1, arg2], outputs, mode=mode)(a, b, c, init, 0.5, 2.0, 3.0)
+        first, second, third = function([s1, s2, s3, o1, o3, arg1, arg2], outputs, mode=mode)(
+            a, b, c, init, 0.5, 2.0, 3.0
+        )
         history, last = list(init), 0.5
         for t in range(4):  # s1 is read from t to t + 5: nine elements give four steps
             args = [a[t], a[t + 5], a[t + 2], b[t], c[t + 3], history[-3], history[-5], last, 2.0, 3.0]
@@ -94,14 +96,20 @@ class TestArguments:
     def test_the_shortest_sequence_counts(self, mode):
         """Theano's polynomial: a range longer than any polynomial."""
         coefficients, x = T.dvector("coefficients"), T.dscalar("x")
-        terms, _ = scan(lambda c, power, x: c * x**power, sequences=[coefficients, T.arange(1000)], non_sequences=x)
+        terms, _ = scan(
+            lambda c, power, x: c * x**power, sequences=[coefficients, T.arange(1000)], non_sequences=x
+        )
         assert float(function([coefficients, x], terms.sum(), mode=mode)([1.0, 0.0, 2.0], 3.0)) == 19.0
 
     def test_n_steps_shortens_sequences(self, mode):
         x, n = T.dvector("x"), T.iscalar("n")
         y, _ = scan(lambda e: 2 * e, sequences=x, n_steps=n)
         f = function([x, n], y, mode=mode)
-        assert f([1.0, 2.0, 3.0], 2).tolist() == [2.0, 4.0] and f([1.0, 2.0, 3.0], 3).tolist() == [2.0, 4.0, 6.0]
+        assert f([1.0, 2.0, 3.0], 2).tolist() == [2.0, 4.0] and f([1.0, 2.0, 3.0], 3).tolist() == [
+            2.0,
+            4.0,
+            6.0,
+        ]
 
     def test_a_power_by_a_symbolic_number_of_steps(self, mode):
         k, a = T.iscalar("k"), T.dvector("a")
@@ -110,7 +118,9 @@ class TestArguments:
         np.testing.assert_allclose(f(np.arange(10.0), 3), np.arange(10.0) ** 3)
         np.testing.assert_allclose(f(np.arange(10.0), 5), np.arange(10.0) ** 5)
 
-    @pytest.mark.parametrize("how", [dict(go_backwards=True), dict(n_steps=-4), dict(go_backwards=True, n_steps=4)])
+    @pytest.mark.parametrize(
+        "how", [dict(go_backwards=True), dict(n_steps=-4), dict(go_backwards=True, n_steps=4)]
+    )
     def test_backwards(self, how, mode):
         x = T.dvector("x")
         y, _ = scan(lambda e, s: s * 2 + e, sequences=x, outputs_info=[0.0], **how)
@@ -156,7 +166,9 @@ class TestLengths:
 
     def test_no_steps_give_no_rows(self, mode):
         x = T.dmatrix("x")
-        (states, rows), _ = scan(lambda row, s: (s + row, T.outer(row, row)), x, [T.zeros((x.shape[1],)), None])
+        (states, rows), _ = scan(
+            lambda row, s: (s + row, T.outer(row, row)), x, [T.zeros((x.shape[1],)), None]
+        )
         a, b = function([x], [states, rows], mode=mode)(np.zeros((0, 3)))
         assert a.shape == (0, 3) and b.shape == (0, 3, 3)
 
@@ -177,7 +189,9 @@ class TestLengths:
 class TestUntil:
     def test_the_step_that_meets_the_condition_is_the_last(self, mode):
         limit = T.dscalar("limit")
-        powers, _ = scan(lambda p, m: (p * 2, until(p * 2 > m)), outputs_info=[1.0], non_sequences=limit, n_steps=1024)
+        powers, _ = scan(
+            lambda p, m: (p * 2, until(p * 2 > m)), outputs_info=[1.0], non_sequences=limit, n_steps=1024
+        )
         f = function([limit], powers, mode=mode)
         assert f(45).tolist() == [2, 4, 8, 16, 32, 64]
         assert f(3).tolist() == [2, 4]
@@ -226,9 +240,7 @@ class TestNested:
 
     def test_three_deep_with_closures(self, mode):
         x, w = T.dvector("x"), shared(2.0)
-        cube, _ = scan(
-            lambda a: scan(lambda b: scan(lambda c: a * b * c * w, x)[0].sum(), x)[0].sum(), x
-        )
+        cube, _ = scan(lambda a: scan(lambda b: scan(lambda c: a * b * c * w, x)[0].sum(), x)[0].sum(), x)
         given = numbers(3)
         np.testing.assert_allclose(function([x], cube, mode=mode)(given), given * given.sum() ** 2 * 2)
 
@@ -262,7 +274,9 @@ class TestShapes:
         table, at = T.dmatrix("table"), T.ivector("at")
         rows, _ = scan(lambda i: table[i] * 2, at)
         given = numbers(4, 3)
-        np.testing.assert_allclose(function([table, at], rows, mode=mode)(given, [3, 0, -1]), given[[3, 0, -1]] * 2)
+        np.testing.assert_allclose(
+            function([table, at], rows, mode=mode)(given, [3, 0, -1]), given[[3, 0, -1]] * 2
+        )
 
     def test_slices_that_grow_with_the_step(self, mode):
         x = T.dvector("x")

@@ -18,6 +18,7 @@ def rng():
 
 # Each makes an expression of its arguments; beside it where it is differentiated.
 
+
 def running_product(x):
     return scan(lambda e, s: s * e + s, x, [T.constant(1.0, dtype="float64")])[0]
 
@@ -87,7 +88,9 @@ def growing_slices(x):
 
 
 def checkpointed(x, w):
-    return scan_checkpoints(lambda e, h, w: T.tanh(T.dot(h, w) + e), x, [T.zeros((2, 3))], [w], save_every_N=3)[0]
+    return scan_checkpoints(
+        lambda e, h, w: T.tanh(T.dot(h, w) + e), x, [T.zeros((2, 3))], [w], save_every_N=3
+    )[0]
 
 
 CASES = [
@@ -156,7 +159,9 @@ class TestUntil:
         verify_grad(self.loop, [x, s0], rng=rng())
 
     def test_the_last_value(self):
-        verify_grad(lambda x, s0: self.loop(x, s0)[-1], [np.array([1.3, 1.1, 1.7, 0.9]), np.array(0.5)], rng=rng())
+        verify_grad(
+            lambda x, s0: self.loop(x, s0)[-1], [np.array([1.3, 1.1, 1.7, 0.9]), np.array(0.5)], rng=rng()
+        )
 
     def test_second_order(self):
         def first(x, s0):
@@ -210,7 +215,9 @@ class TestConnections:
         (a, b), _ = scan(lambda e, f, s: (s + e, f * 2), [x, y], [0.0, None])
         with pytest.raises(tinygraph.errors.GradientError, match="does not depend on y"):
             grad(a.sum(), y)
-        assert function([x, y], grad(b.sum(), y), on_unused_input="ignore")(numbers(3), numbers(3)).tolist() == [2, 2, 2]
+        assert function([x, y], grad(b.sum(), y), on_unused_input="ignore")(
+            numbers(3), numbers(3)
+        ).tolist() == [2, 2, 2]
 
     def test_through_one_state_into_another(self):
         x = T.dvector("x")

@@ -15,7 +15,9 @@ def counter(value=0):
 
 
 class TestUpdates:
-    @pytest.mark.parametrize("form", [lambda k: {k: k + 1}, lambda k: [(k, k + 1)], lambda k: OrderedUpdates([(k, k + 1)])])
+    @pytest.mark.parametrize(
+        "form", [lambda k: {k: k + 1}, lambda k: [(k, k + 1)], lambda k: OrderedUpdates([(k, k + 1)])]
+    )
     def test_a_step_may_return_updates_only(self, form):
         k = counter(5)
         values, updates = scan(lambda: form(k), n_steps=10)
@@ -90,7 +92,9 @@ class TestUpdates:
 
     def test_the_wrong_type(self):
         k, x = counter(), T.dvector("x")
-        with pytest.raises(errors.InvalidUpdate, match="scan 'count': the step updates the shared variable counter"):
+        with pytest.raises(
+            errors.InvalidUpdate, match="scan 'count': the step updates the shared variable counter"
+        ):
             scan(lambda e: (e, {k: k + 0.5}), x, name="count")
 
     def test_what_is_not_shared(self):

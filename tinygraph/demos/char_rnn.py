@@ -54,7 +54,9 @@ class Layer:
         def step(x_t, *previous):
             return self.step(T.dot(x_t, self.W) + self.b, *previous)
 
-        new, _ = tinygraph.scan(step, sequences=x, outputs_info=states, name=type(self).__name__, return_list=True)
+        new, _ = tinygraph.scan(
+            step, sequences=x, outputs_info=states, name=type(self).__name__, return_list=True
+        )
         return new[0], [s[-1] for s in new]
 
     def part(self, a, k):
@@ -170,7 +172,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--text", metavar="FILE", help="UTF-8 text (default: the Python standard library's sources)")
     add = parser.add_argument_group("network").add_argument
     add("--cell", choices=sorted(CELLS), default="lstm", help="(default: %(default)s)")
-    add("--hidden", type=positive_int, default=128, metavar="H", help="units of a layer (default: %(default)s)")
+    add(
+        "--hidden",
+        type=positive_int,
+        default=128,
+        metavar="H",
+        help="units of a layer (default: %(default)s)",
+    )
     add("--layers", type=positive_int, default=1, metavar="L", help="(default: %(default)s)")
     add = parser.add_argument_group("training").add_argument
     add("--seq-length", type=positive_int, default=50, metavar="T",
@@ -178,17 +186,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch-size", type=positive_int, default=50, metavar="B",
         help="pieces of the text read side by side (default: %(default)s)")  # fmt: skip
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=positive_int, metavar="N", help="times through the text (default: 5)")
+    length.add_argument(
+        "--epochs", type=positive_int, metavar="N", help="times through the text (default: 5)"
+    )
     length.add_argument("--steps", type=positive_int, metavar="N", help="so many batches instead")
     add("--optimizer", choices=("rmsprop", "adagrad"), default="rmsprop", help="(default: %(default)s)")
-    add("--learning-rate", type=positive_float, metavar="R", help="(default: 0.003 for rmsprop, 0.05 for adagrad)")
+    add(
+        "--learning-rate",
+        type=positive_float,
+        metavar="R",
+        help="(default: 0.003 for rmsprop, 0.05 for adagrad)",
+    )
     add("--clip", type=positive_float, default=5.0, metavar="N",
         help="largest norm of all gradients together (default: %(default)s)")  # fmt: skip
     add("--seed", type=seed, default=23455, metavar="S", help="of weights and samples (default: %(default)s)")
     add("--target", choices=TARGETS, help="what to compile for (default: the best there is)")
-    add("--floatX", choices=("float32", "float64"), default="float32", help="precision (default: %(default)s)")
+    add(
+        "--floatX", choices=("float32", "float64"), default="float32", help="precision (default: %(default)s)"
+    )
     add = parser.add_argument_group("samples").add_argument
-    add("--sample", type=natural, default=200, metavar="N", help="characters to write at each report (default: %(default)s)")
+    add(
+        "--sample",
+        type=natural,
+        default=200,
+        metavar="N",
+        help="characters to write at each report (default: %(default)s)",
+    )
     add("--temperature", type=positive_float, default=0.8, metavar="t",
         help="below 1 safer, above 1 bolder (default: %(default)s)")  # fmt: skip
     add("--prime", default="", metavar="TEXT", help="what samples begin with (default: a line end)")
@@ -246,7 +269,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def training_step(args, network, data):
-    """The function (index) -> cost that takes a step on a piece of the text, the states it carries, its rule's memory."""
+    """The function (index) -> cost that trains on a piece of the text, the states it carries, its rule's memory."""
     texts = [tinygraph.shared(part, borrow=True) for part in data]
     index, x, y = T.lscalar("index"), T.imatrix("x"), T.imatrix("y")
     piece = slice(index * args.seq_length, (index + 1) * args.seq_length)

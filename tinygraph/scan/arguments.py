@@ -61,13 +61,15 @@ def _sequence(given: Any, k: int, label: str) -> Sequence:
         if given.get("taps") is not None:
             taps = _taps(given["taps"], f"{label}: sequence {k}")
             if not taps:
-                raise InvalidValue(f"{label}: sequence {k} has an empty list of taps; leave 'taps' out to read the element itself")
+                raise InvalidValue(
+                    f"{label}: sequence {k} has an empty list of taps; leave 'taps' out to read the element itself"
+                )
         given = given["input"]
     v = _variable(given, f"{label}: sequence {k}")
     if v.type.ndim == 0:
         raise TypeMismatch(
-            f"{label}: sequence {k} ({v}) has no dimension to run over (type {v.type}); values that are the same at every "
-            "step belong into non_sequences"
+            f"{label}: sequence {k} ({v}) has no dimension to run over (type {v.type}); values that are the "
+            "same at every step belong into non_sequences"
         )
     return Sequence(v, taps)
 
@@ -96,18 +98,21 @@ def _output(given: Any, k: int, label: str) -> Output:
         if given is None:
             if taps == (-1,):
                 return Output(return_steps=return_steps)
-            raise InvalidValue(f"{what} has taps {list(taps)} but no 'initial' values to read before the first step")
+            raise InvalidValue(
+                f"{what} has taps {list(taps)} but no 'initial' values to read before the first step"
+            )
         if any(t >= 0 for t in taps):
             raise InvalidValue(
-                f"{what} has taps {list(taps)}: an output can only be read at earlier steps, so its taps must be negative"
+                f"{what} has taps {list(taps)}: an output can only be read at earlier steps, so its taps must "
+                f"be negative"
             )
     if isinstance(given, (int, float)) and not isinstance(given, bool):  # no dtype of its own
         given = constant(given, dtype="int64" if isinstance(given, int) else config.floatX)
     initial = _variable(given, what)
     if taps != (-1,) and initial.type.ndim == 0:
         raise TypeMismatch(
-            f"{what} has taps {list(taps)}, so 'initial' must hold {-min(taps)} values, stacked along a first dimension; "
-            f"got {initial} of type {initial.type}"
+            f"{what} has taps {list(taps)}, so 'initial' must hold {-min(taps)} values, stacked along a first "
+            f"dimension; got {initial} of type {initial.type}"
         )
     return Output(initial, taps, return_steps)
 
@@ -115,7 +120,9 @@ def _output(given: Any, k: int, label: str) -> Output:
 def _check_keys(given: Mapping, known: tuple[str, ...], what: str) -> None:
     unknown = [key for key in given if key not in known]
     if unknown:
-        raise InvalidValue(f"{what} has an unknown entry {unknown[0]!r}; there are {', '.join(map(repr, known[:3]))}")
+        raise InvalidValue(
+            f"{what} has an unknown entry {unknown[0]!r}; there are {', '.join(map(repr, known[:3]))}"
+        )
 
 
 def _taps(given: Any, what: str) -> tuple[int, ...]:
@@ -133,7 +140,9 @@ def _variable(given: Any, what: str) -> Variable:
     try:
         v = given if isinstance(given, Variable) else as_tensor_variable(given)
     except (TypeError, ValueError) as error:
-        raise TypeMismatch(f"{what}: expected a tensor, an array or a number, got {given!r} ({error})") from None
+        raise TypeMismatch(
+            f"{what}: expected a tensor, an array or a number, got {given!r} ({error})"
+        ) from None
     if not isinstance(v.type, TensorType):
         raise TypeMismatch(f"{what}: expected a tensor, got {v} of type {v.type}")
     return v
@@ -162,4 +171,4 @@ def steps_of(given: Any, label: str) -> tuple[Any, bool]:
         given = given[()]
     if isinstance(given, (bool, np.bool_)) or not isinstance(given, (int, np.integer)):
         raise TypeMismatch(f"{label}: n_steps must be an integer, got {given!r} ({type(given).__name__})")
-    return abs(int(given)), given < 0
+    return abs(int(given)), bool(given < 0)

@@ -41,8 +41,9 @@ def scan(
     """Run ``fn`` step after step over the first dimension of ``sequences``; return ``(outputs, updates)``.
 
     ``fn`` is called once, on symbolic arguments in this order: for each sequence its taps as listed, for each output
-    that is fed back its taps as listed, then ``non_sequences``. It returns outputs (a variable or a list), or updates of
-    shared variables (a dict or pairs), or both, and last perhaps ``until(condition)``. It may use any other variable.
+    that is fed back its taps as listed, then ``non_sequences``. It returns outputs (a variable or a list), or
+    updates of shared variables (a dict or pairs), or both, and last perhaps ``until(condition)``. It may use any
+    other variable.
 
     Parameters
     ----------
@@ -80,8 +81,13 @@ def scan(
     """
     label = f"scan {name!r}" if name else "scan"
     _check_options(label, fn, truncate_gradient)
-    loop = _Builder(label, name or "", arguments.sequences_of(sequences, label),
-                    arguments.outputs_of(outputs_info, label), arguments.non_sequences_of(non_sequences, label))  # fmt: skip
+    loop = _Builder(
+        label,
+        name or "",
+        arguments.sequences_of(sequences, label),
+        arguments.outputs_of(outputs_info, label),
+        arguments.non_sequences_of(non_sequences, label),
+    )
     steps, turned = arguments.steps_of(n_steps, label)
     loop.set_length(steps, bool(go_backwards) != turned)
     loop.call(fn, strict)
@@ -163,7 +169,8 @@ class _Builder:
             if n is not None and n < steps:
                 taps = f" with taps {list(s.taps)}" if s.taps != (0,) else ""
                 raise InvalidValue(
-                    f"{self.label}: sequence {k} ({s.input}){taps} is long enough for {n} steps, but n_steps is {steps}; "
+                    f"{self.label}: sequence {k} ({s.input}){taps} is long enough for {n} steps, but n_steps is "
+                    f"{steps}; "
                     "make it longer, or leave n_steps out to run as far as the shortest sequence goes"
                 )
 
@@ -179,12 +186,15 @@ class _Builder:
             known = initial.type.shape[0]
             if known is not None and known < depth:
                 raise InvalidValue(
-                    f"{self.label}: outputs_info[{k}] has taps {list(info.taps)}, so 'initial' must hold {depth} values; "
+                    f"{self.label}: outputs_info[{k}] has taps {list(info.taps)}, so 'initial' must hold "
+                    f"{depth} values; "
                     f"{initial} holds {known}"
                 )
             rows, item = initial if known == depth else initial[:depth], initial.type.shape[1:]
         kind = TensorType(initial.type.dtype, item)
-        return _StateArgs(rows, tuple(-t for t in info.taps), [kind(_tap_name(initial, t)) for t in info.taps])
+        return _StateArgs(
+            rows, tuple(-t for t in info.taps), [kind(_tap_name(initial, t)) for t in info.taps]
+        )
 
     # -- the step -------------------------------------------------------------------------------------------------
 
@@ -237,7 +247,8 @@ class _Builder:
         if not want.fits(have):
             raise TypeMismatch(
                 f"{self.label}: output {k} has {_shape_text(have)} after a step, but its initial value has "
-                f"{_shape_text(want)}; they must agree. Give outputs_info[{k}] an initial value of the output's shape, or "
+                f"{_shape_text(want)}; they must agree. Give outputs_info[{k}] an initial value of the output's "
+                f"shape, or "
                 f"use dict(initial=..., taps=[-2, -1]) if it stacks several steps{where}"
             )
         return new
@@ -247,7 +258,9 @@ class _Builder:
         found: dict[SharedVariable, Variable] = {}
         for variable, new in given.updates:
             if not isinstance(variable, SharedVariable):
-                raise InvalidUpdate(f"{self.label}: only shared variables can be updated by a step, got {variable!r}")
+                raise InvalidUpdate(
+                    f"{self.label}: only shared variables can be updated by a step, got {variable!r}"
+                )
             found[variable] = _fitting(variable, new, self.label)
         queue = [*given.outputs, *found.values()] + ([given.condition] if given.condition is not None else [])
         while queue:
@@ -264,7 +277,9 @@ class _Builder:
 
         for v, new in found.items():
             if not isinstance(v.type, TensorType):
-                raise InvalidUpdate(f"{self.label}: the shared variable {v} is no tensor; a loop cannot carry it")
+                raise InvalidUpdate(
+                    f"{self.label}: the shared variable {v} is no tensor; a loop cannot carry it"
+                )
             self.carried.append(v)
             self.states.append(_StateArgs(shape_padleft(v), (1,), [v.type(v.name)], new))
 
@@ -306,7 +321,8 @@ class _Builder:
         for v in leaves:
             if v not in listed and not isinstance(v, Constant):
                 raise MissingInputError(
-                    f"{self.label}: with strict=True every variable that the step uses must be listed; add {v} (of type "
+                    f"{self.label}: with strict=True every variable that the step uses must be listed; add {v} "
+                    f"(of type "
                     f"{v.type}) to non_sequences"
                 )
 
@@ -322,7 +338,10 @@ class _Builder:
         inner_inputs = [v for _, v in self.seqs] + [v for s in self.states for v in s.readings]
         inner = InnerGraph([*inner_inputs, *(v for _, v in self.nonseqs)], self._roots())
         node = Scan(spec, inner).make_node(
-            self.n_steps, *(o for o, _ in self.seqs), *(s.init for s in self.states), *(o for o, _ in self.nonseqs)
+            self.n_steps,
+            *(o for o, _ in self.seqs),
+            *(s.init for s in self.states),
+            *(o for o, _ in self.nonseqs),
         )
         histories, plain, taken = node.op.split_outputs(node.outputs)  # type: ignore[attr-defined]
         first = len(self.states) - len(self.carried)
@@ -415,8 +434,12 @@ def _built_since(roots: Sequence[Variable], started: int, stop: Any = ()) -> tup
     return list(nodes), list(leaves)
 
 
-def _explain_arguments(error: TypeError, fn: Any, args: Sequence[Variable], nonseqs: Sequence[Variable], label: str) -> None:
+def _explain_arguments(
+    error: TypeError, fn: Any, args: Sequence[Variable], nonseqs: Sequence[Variable], label: str
+) -> None:
     """Where a call failed for its number of arguments, say what scan passes."""
     if "argument" in str(error) and "positional" in str(error):
         names = ", ".join(str(v) for v in [*args, *nonseqs])
-        error.add_note(f"  {label} calls its step function with {len(args) + len(nonseqs)} arguments: {names}")
+        error.add_note(
+            f"  {label} calls its step function with {len(args) + len(nonseqs)} arguments: {names}"
+        )

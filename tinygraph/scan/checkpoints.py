@@ -1,7 +1,8 @@
 """``scan_checkpoints``: a loop whose gradient needs memory for the square root of its steps.
 
 The loop runs in chunks. Only the states between chunks are kept; the gradient runs each chunk again from the state
-before it (T. Chen et al., "Training deep nets with sublinear memory cost", 2016, without the search for the best places).
+before it (T. Chen et al., "Training deep nets with sublinear memory cost", 2016, without the search for the best
+places).
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def scan_checkpoints(
         raise InvalidValue(f"{label}: sequences cannot have taps; use scan, or pass shifted sequences")
     infos = arguments.outputs_of(outputs_info, label)
     if not infos or any(i.taps != (-1,) for i in infos):
-        raise InvalidValue(f"{label}: every output must be fed back, one step back; give outputs_info an initial value for each")
+        raise InvalidValue(
+            f"{label}: every output must be fed back, one step back; give outputs_info an initial value for each"
+        )
     chunks = _Chunks(label, [s.input for s in seqs], n_steps, save_every_N, padding)
     extra = arguments.non_sequences_of(list(arguments.as_list(non_sequences)), label)
     n_states = len(infos)
@@ -83,7 +86,9 @@ class _Chunks:
             raise InvalidValue(f"{label}: n_steps must not be negative")
         if steps is None:
             if not seqs:
-                raise InvalidValue(f"{label}: how many steps? There is no sequence to count; give n_steps, or a sequence")
+                raise InvalidValue(
+                    f"{label}: how many steps? There is no sequence to count; give n_steps, or a sequence"
+                )
             steps = shape_i(seqs[0], 0)
             for s in seqs[1:]:
                 steps = minimum(steps, shape_i(s, 0))

@@ -48,7 +48,10 @@ def connection_pattern(op: Scan) -> list[list[bool]]:
             if more:
                 states |= more
                 changed = True
-    total = [set(positions).union(*(reach[s] for s in states)) for positions, states in zip(reach, through, strict=True)]
+    total = [
+        set(positions).union(*(reach[s] for s in states))
+        for positions, states in zip(reach, through, strict=True)
+    ]
     n_out = n_states + len(spec.outs)
     first_nonseq = spec.n_seqs + spec.n_taps
     rows: list[list[bool]] = [[False] * (n_out + spec.until) for _ in range(1 + spec.limited)]

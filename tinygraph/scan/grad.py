@@ -16,7 +16,7 @@ from tinygraph.gradient.reverse import backpropagate
 from tinygraph.graph.op import is_null
 from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.traversal import clone, inputs
-from tinygraph.graph.variable import Constant, Variable
+from tinygraph.graph.variable import Variable
 from tinygraph.scan.connections import inner_reach
 from tinygraph.scan.inner import InnerGraph
 from tinygraph.scan.pad import pad_rows
@@ -35,7 +35,9 @@ def is_float(v: Variable) -> bool:
     return isinstance(v.type, TensorType) and v.type.dtype[0] == "f"
 
 
-def scan_vjp(op: Scan, node_inputs: Sequence[Variable], grads: Sequence[Variable | None]) -> list[Variable | None]:
+def scan_vjp(
+    op: Scan, node_inputs: Sequence[Variable], grads: Sequence[Variable | None]
+) -> list[Variable | None]:
     """Cotangents of a loop's outer inputs from those of its outputs (None: not part of the cost)."""
     return _Backward(op, list(node_inputs), list(grads)).run()
 
@@ -45,7 +47,9 @@ class _Loop:
     """The backward loop under construction: inner and outer sides of its parts."""
 
     seqs: list[tuple[Variable, Any]] = field(default_factory=list)  # (inner, outer)
-    states: list[tuple[State, Any, Variable, Variable]] = field(default_factory=list)  # (form, init, reading, new)
+    states: list[tuple[State, Any, Variable, Variable]] = field(
+        default_factory=list
+    )  # (form, init, reading, new)
     outs: list[Variable] = field(default_factory=list)
     nonseqs: list[tuple[Variable, Any]] = field(default_factory=list)
 
@@ -59,7 +63,9 @@ class _Backward:
         self.outer: Outer = op.outer(node_inputs)
         self.roles = op.inner_roles()
         histories, outs, _ = op.split_outputs(grads)
-        self.g_histories = [self._all_rows(g, s.keep, s.depth) for s, g in zip(self.spec.states, histories, strict=True)]
+        self.g_histories = [
+            self._all_rows(g, s.keep, s.depth) for s, g in zip(self.spec.states, histories, strict=True)
+        ]
         self.g_outs = [self._all_rows(g, keep, 0) for keep, g in zip(self.spec.outs, outs, strict=True)]
         self.new_states, self.new_outs, _ = op.split_outputs(op.inner.outputs)
         self.loop = _Loop()
@@ -88,7 +94,9 @@ class _Backward:
         rows = self.outer.n_steps + depth
         if self.spec.backwards:
             return pad_rows(g, constant(0, dtype="int64"), rows)
-        made = self.outer.n_steps if self.outer.limit is None else minimum(self.outer.n_steps, self.outer.limit)
+        made = (
+            self.outer.n_steps if self.outer.limit is None else minimum(self.outer.n_steps, self.outer.limit)
+        )
         return pad_rows(g, made + (depth - keep), rows)
 
     # -- the backward step ----------------------------------------------------------------------------------------
@@ -110,7 +118,9 @@ class _Backward:
         while True:
             for k in active:
                 positions |= reach[k]
-            more = {k for k in range(n) if positions.intersection(taps_of[k]) and is_float(self.new_states[k])}
+            more = {
+                k for k in range(n) if positions.intersection(taps_of[k]) and is_float(self.new_states[k])
+            }
             if more <= active:
                 return sorted(active)
             active |= more
@@ -128,7 +138,9 @@ class _Backward:
         found = backpropagate(start, wrt, set())
         return {v: found[v] for v in wrt if found.get(v) is not None}  # type: ignore[misc]
 
-    def _hand_back(self, active: list[int], cotangents: dict[int, Variable], pulled: dict[Variable, Variable]) -> dict:
+    def _hand_back(
+        self, active: list[int], cotangents: dict[int, Variable], pulled: dict[Variable, Variable]
+    ) -> dict:
         """States for the cotangents of earlier values; what each cotangent variable stands for."""
         total: dict[Variable, Any] = {}
         self.handed: dict[int, list[tuple[int, int]]] = {k: [] for k in active}
@@ -182,7 +194,9 @@ class _Backward:
             for tap, v in zip(s.taps, taps, strict=True):
                 shift = tap if self.spec.backwards else s.depth - tap
                 self.loop.seqs.append((v, h[shift:] if shift else h))
-        made = list(zip(self.new_states, [self._values(h, s.depth) for h, s in zip(histories, self.spec.states)]))
+        made = list(
+            zip(self.new_states, [self._values(h, s.depth) for h, s in zip(histories, self.spec.states)])
+        )
         made += list(zip([*self.new_outs, *keeping.saved], outs, strict=True))
         for v, trace in made:
             if v.owner is not None and v not in self._replaced:
@@ -190,7 +204,9 @@ class _Backward:
                 self.loop.seqs.append((self._replaced[v], trace))
         given = dict(zip(self.roles.nonseqs, self.outer.nonseqs, strict=True))
         self.loop.nonseqs += list(given.items())
-        for v, outer in zip(keeping.invariant, clone(list(keeping.invariant), replace=dict(given)), strict=True):
+        for v, outer in zip(
+            keeping.invariant, clone(list(keeping.invariant), replace=dict(given)), strict=True
+        ):
             self._replaced[v] = v.type()
             self.loop.nonseqs.append((self._replaced[v], outer))
 
@@ -234,7 +250,9 @@ class _Backward:
             limited=limit is not None, backwards=not self.spec.backwards, recompute=self.spec.recompute,
             name=f"gradient of {self.spec.name}" if self.spec.name else "",
         )  # fmt: skip
-        inner = InnerGraph([v for v, _ in seqs] + [r for _, _, r, _ in loop.states] + [v for v, _ in nonseqs], bodies)
+        inner = InnerGraph(
+            [v for v, _ in seqs] + [r for _, _, r, _ in loop.states] + [v for v, _ in nonseqs], bodies
+        )
         outer_seqs = [x if first is None else x[first:] for _, x in seqs]
         extra = [limit] if limit is not None else []
         node = Scan(spec, inner).make_node(steps, *extra, *outer_seqs, *(i for _, i, _, _ in loop.states),
@@ -254,7 +272,9 @@ class _Backward:
 
     # -- results --------------------------------------------------------------------------------------------------
 
-    def _collect(self, rows: dict[Variable, Any], histories: list[Any], sums: dict[Variable, int]) -> list[Variable | None]:
+    def _collect(
+        self, rows: dict[Variable, Any], histories: list[Any], sums: dict[Variable, int]
+    ) -> list[Variable | None]:
         found: list[Any] = [None] * (1 + self.spec.limited)
         before = constant(0, dtype="int64") if self._first is None else self._first
         for v, outer in zip(self.roles.seqs, self.outer.seqs, strict=True):

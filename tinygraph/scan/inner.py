@@ -56,7 +56,9 @@ class InnerGraph:
 
     # -- shapes ---------------------------------------------------------------------------------------------------
 
-    def operands(self, inputs: Sequence[Operand], wanted: Sequence[Variable] | None = None) -> dict[Variable, Operand]:
+    def operands(
+        self, inputs: Sequence[Operand], wanted: Sequence[Variable] | None = None
+    ) -> dict[Variable, Operand]:
         """What is known of every variable (or of ``wanted`` and what they need) when the inputs are ``inputs``."""
         known = dict(zip(self.inputs, inputs, strict=True))
         nodes = self.nodes if wanted is None else toposort(wanted, blockers=self.inputs)
@@ -83,7 +85,9 @@ class InnerGraph:
             return v.get_value(borrow=True)
 
         for node in self.nodes:
-            for out, x in zip(node.outputs, node.op.evaluate(node, [value(v) for v in node.inputs]), strict=True):
+            for out, x in zip(
+                node.outputs, node.op.evaluate(node, [value(v) for v in node.inputs]), strict=True
+            ):
                 values[out] = x
         return [value(v) for v in self.outputs]
 

@@ -1,8 +1,8 @@
 """Loops as instructions: the step's instructions work on the buffers around the loop.
 
-What a step reads and writes of sequences, histories and outputs are views whose offset moves with the counter. A history
-of which only the newest rows are wanted is a ring: row ``i`` lies in slot ``i % size``. The array into which the step
-computes a result is exchanged for its place in the history or output, so that nothing is copied.
+What a step reads and writes of sequences, histories and outputs are views whose offset moves with the counter. A
+history of which only the newest rows are wanted is a ring: row ``i`` lies in slot ``i % size``. The array into which
+the step computes a result is exchanged for its place in the history or output, so that nothing is copied.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def lower_scan(op: Scan, b: Builder, node: Apply, inputs: Sequence[Array]) -> Se
     for s, h, init in zip(spec.states, histories, outer.inits, strict=True):
         _copy_rows(b, h, init, bound if spec.backwards else 0, s.depth)
     body, counter = b.inner()
-    body.pinned |= {x.ref.buffer for x in (*outer.seqs, *outer.nonseqs, *(h.array for h in histories)) if x.value is None}
+    body.pinned |= {
+        x.ref.buffer for x in (*outer.seqs, *outer.nonseqs, *(h.array for h in histories)) if x.value is None
+    }
     results = _lower_step(op, b, body, node, outer, histories, counter)
     _, _, stop = op.split_outputs(results)
     outs = _outputs(op, b, steps, results, limit)

@@ -117,10 +117,15 @@ class Scan(Op):
         outer, inner = self.outer(variables), self.inner_roles()
         for v in (outer.n_steps, outer.limit):
             if v is not None and (v.type.ndim or v.type.dtype[0] not in "iu"):
-                raise TypeMismatch(f"{spec.label}: the number of steps must be an integer scalar, got {v} of type {v.type}")
+                raise TypeMismatch(
+                    f"{spec.label}: the number of steps must be an integer scalar, got {v} of type {v.type}"
+                )
         for kind, pairs in (
             ("sequence", zip(outer.seqs, inner.seqs, strict=True)),
-            ("initial value", [(o, i) for o, taps in zip(outer.inits, inner.taps, strict=True) for i in taps]),
+            (
+                "initial value",
+                [(o, i) for o, taps in zip(outer.inits, inner.taps, strict=True) for i in taps],
+            ),
         ):
             for o, i in pairs:
                 self._check(kind, o, i, TensorType(i.type.dtype, (None, *i.type.shape)))
@@ -131,7 +136,9 @@ class Scan(Op):
     def _check(self, kind: str, outer: Variable, inner: Variable, wanted: Any) -> None:
         fits = wanted.fits(outer.type) if isinstance(wanted, TensorType) else wanted == outer.type
         if not fits:
-            raise TypeMismatch(f"{self.spec.label}: the {kind} {outer} of type {outer.type} must be of type {wanted}")
+            raise TypeMismatch(
+                f"{self.spec.label}: the {kind} {outer} of type {outer.type} must be of type {wanted}"
+            )
 
     def _output_types(self, outer: Outer) -> list[TensorType]:
         states, outs, _ = self.split_outputs(self.inner.outputs)
@@ -139,7 +146,9 @@ class Scan(Op):
         types = []
         for s, init, new in zip(self.spec.states, outer.inits, states, strict=True):
             rows = s.keep if s.keep is not None else None if n is None else n + s.depth
-            item = [a if a is not None else b for a, b in zip(new.type.shape, init.type.shape[1:], strict=True)]
+            item = [
+                a if a is not None else b for a, b in zip(new.type.shape, init.type.shape[1:], strict=True)
+            ]
             types.append(TensorType(new.type.dtype, (rows, *item)))
         for keep, out in zip(self.spec.outs, outs, strict=True):
             types.append(TensorType(out.type.dtype, (n if keep is None else keep, *out.type.shape)))
@@ -190,16 +199,22 @@ class Scan(Op):
     def inner_operands(self, outer: Outer) -> list[Operand]:
         """The inner inputs as shape rules see them."""
         roles = self.inner_roles()
-        found = [Operand(o.dtype, tuple(o.shape[1:]), None, i) for o, i in zip(outer.seqs, roles.seqs, strict=True)]
+        found = [
+            Operand(o.dtype, tuple(o.shape[1:]), None, i) for o, i in zip(outer.seqs, roles.seqs, strict=True)
+        ]
         for o, taps in zip(outer.inits, roles.taps, strict=True):
             found += [Operand(o.dtype, tuple(o.shape[1:]), None, i) for i in taps]
-        return found + [Operand(o.dtype, o.shape, o.value, i) for o, i in zip(outer.nonseqs, roles.nonseqs, strict=True)]
+        return found + [
+            Operand(o.dtype, o.shape, o.value, i) for o, i in zip(outer.nonseqs, roles.nonseqs, strict=True)
+        ]
 
     def extra_sizes(self, *inputs: Operand) -> Sequence[Dim]:
         """The number of steps."""
         return (inputs[0].scalar(),)
 
-    def check_lengths(self, steps: Dim, seqs: Sequence[Dim], inits: Sequence[Dim], names: Sequence[Any]) -> None:
+    def check_lengths(
+        self, steps: Dim, seqs: Sequence[Dim], inits: Sequence[Dim], names: Sequence[Any]
+    ) -> None:
         """ShapeMismatch unless there is a row for each step, where that is known; ``names`` of sequences and states."""
         if not isinstance(steps, int):
             return
@@ -271,14 +286,18 @@ class Scan(Op):
             full = np.zeros((n, *shape), dtype)
             for t, value in r.items():
                 full[t] = value
-            found.append(full if keep is None else full[:keep] if spec.backwards else full[taken - keep : taken])
+            found.append(
+                full if keep is None else full[:keep] if spec.backwards else full[taken - keep : taken]
+            )
         return (*found, np.asarray(taken, "int64")) if spec.until else tuple(found)
 
     def _row_shapes(self, outer: Outer, rows: list[dict]) -> list[tuple[str, tuple[int, ...]]]:
         """Dtype and shape of a row of each output, also if no step was taken."""
         if all(rows):
             return [(str(v.dtype), v.shape) for r in rows for v in [np.asarray(next(iter(r.values())))]]
-        seqs, inits, nonseqs = ([_operand_of(x) for x in xs] for xs in (outer.seqs, outer.inits, outer.nonseqs))
+        seqs, inits, nonseqs = (
+            [_operand_of(x) for x in xs] for xs in (outer.seqs, outer.inits, outer.nonseqs)
+        )
         found = self.out_operands(Outer(None, None, seqs, inits, nonseqs))
         return [(o.dtype, tuple(d if isinstance(d, int) else 0 for d in o.shape)) for o in found]
 
@@ -286,8 +305,10 @@ class Scan(Op):
         """ShapeMismatch unless a new value of state ``k`` is of its initial value's shape."""
         if tuple(have) != tuple(new):
             raise ShapeMismatch(
-                f"{self.spec.label}: output {k} is of shape {tuple(new)} after a step, but its initial value is of shape "
-                f"{tuple(have)}; they must agree: give outputs_info an initial value of shape {tuple(new)} (for instance "
+                f"{self.spec.label}: output {k} is of shape {tuple(new)} after a step, but its initial value is "
+                f"of shape "
+                f"{tuple(have)}; they must agree: give outputs_info an initial value of shape {tuple(new)} (for "
+                f"instance "
                 "T.zeros(...) or T.alloc(initial, ...)), or reduce what the step returns"
             )
 
@@ -322,7 +343,7 @@ def _operand_of(x: Any) -> Operand:
         return Operand("object", (), None, None)
     value: Any = None
     if x.dtype.kind in "iu" and x.ndim <= 1 and x.size <= 64:
-        value = int(x) if x.ndim == 0 else tuple(int(d) for d in x)
+        value = int(x) if x.ndim == 0 else tuple(int(d) for d in x.tolist())
     return Operand(str(x.dtype), x.shape, value, None)
 
 

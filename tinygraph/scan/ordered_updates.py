@@ -11,7 +11,7 @@ from tinygraph.graph.shared import SharedVariable
 
 
 class OrderedUpdates(OrderedDict):
-    """A dictionary from shared variables to their new values. Adding two of them raises InvalidUpdate where they clash."""
+    """A dictionary from shared variables to their new values; adding two that clash raises InvalidUpdate."""
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if not isinstance(key, SharedVariable):

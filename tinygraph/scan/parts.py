@@ -69,7 +69,9 @@ class Parts:
         histories, rows, taken = op.split_outputs(node.outputs)
         states = [
             StatePart(init, list(s.taps), s.depth, s.keep, list(taps), value, [h])
-            for s, init, taps, value, h in zip(op.spec.states, outer.inits, roles.taps, new, histories, strict=True)
+            for s, init, taps, value, h in zip(
+                op.spec.states, outer.inits, roles.taps, new, histories, strict=True
+            )
         ]
         outs = [OutPart(v, keep, [r]) for v, keep, r in zip(made, op.spec.outs, rows, strict=True)]
         return Parts(
@@ -144,7 +146,9 @@ class Parts:
         )  # fmt: skip
         op = Scan(spec, InnerGraph(self.inner_inputs(), self.inner_outputs()))
         inputs = [self.n_steps] + ([self.limit] if self.limit is not None else [])
-        inputs += [g.outer for g in self.seqs] + [s.init for s in self.states] + [g.outer for g in self.nonseqs]
+        inputs += (
+            [g.outer for g in self.seqs] + [s.init for s in self.states] + [g.outer for g in self.nonseqs]
+        )
         with origin_scope(self.origin):
             node = op.make_node(*inputs)
         replace: dict[Variable, Variable] = {}

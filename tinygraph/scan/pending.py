@@ -46,7 +46,8 @@ def pending_updates(nodes: Iterable[Apply]) -> dict[SharedVariable, Variable]:
             shared, loop = mark
             if loops.setdefault(shared, loop) is not loop:
                 raise InvalidUpdate(
-                    f"two loops update the shared variable {shared}; pass the update that is meant in updates=, or let the "
+                    f"two loops update the shared variable {shared}; pass the update that is meant in updates=, "
+                    f"or let the "
                     "second loop start from the first one's result"
                 )
             if shared not in found:

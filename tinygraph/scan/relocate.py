@@ -87,5 +87,3 @@ def _added(a: tuple[tuple[str, int], ...], b: tuple[tuple[str, int], ...]) -> tu
     for name, k in b:
         total[name] = total.get(name, 0) + k
     return tuple(total.items())
-
-

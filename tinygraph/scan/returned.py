@@ -41,7 +41,9 @@ def read_returned(value: Any, label: str) -> Returned:
     if isinstance(value, until):
         return Returned([], [], value.condition)
     if value is None:
-        raise TypeMismatch(f"{label}: the step function returned None; it must return its outputs (is a 'return' missing?)")
+        raise TypeMismatch(
+            f"{label}: the step function returned None; it must return its outputs (is a 'return' missing?)"
+        )
     if _is_outputs(value):
         return Returned(_outputs(value), [], None)
     if _is_updates(value):

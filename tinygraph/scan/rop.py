@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from tinygraph.scan.op import Scan
 
 
-def scan_jvp(op: Scan, inputs: Sequence[Variable], tangents: Sequence[Variable | None]) -> list[Variable | None]:
+def scan_jvp(
+    op: Scan, inputs: Sequence[Variable], tangents: Sequence[Variable | None]
+) -> list[Variable | None]:
     """Tangents of a loop's outputs from those of its inputs (None: none)."""
     from tinygraph.gradient.forward import Rop
     from tinygraph.scan.op import Scan
@@ -24,12 +26,22 @@ def scan_jvp(op: Scan, inputs: Sequence[Variable], tangents: Sequence[Variable |
     states, outs, stop = op.split_outputs(op.inner.outputs)
     moved = _states_with_tangents(op, given)
     seqs = {v: v.type() for v, t in zip(roles.seqs, given.seqs, strict=True) if t is not None and is_float(v)}
-    nonseqs = {v: v.type() for v, t in zip(roles.nonseqs, given.nonseqs, strict=True) if t is not None and is_float(v)}
+    nonseqs = {
+        v: v.type()
+        for v, t in zip(roles.nonseqs, given.nonseqs, strict=True)
+        if t is not None and is_float(v)
+    }
     readings = {v: v.type() for k in moved for v in roles.taps[k]}
     wrt = {**seqs, **readings, **nonseqs}
     if not wrt:
         return [None] * (len(spec.states) + len(spec.outs) + spec.until)
-    made = Rop([*states, *outs], list(wrt), list(wrt.values()), disconnected_outputs="ignore", return_disconnected="none")
+    made = Rop(
+        [*states, *outs],
+        list(wrt),
+        list(wrt.values()),
+        disconnected_outputs="ignore",
+        return_disconnected="none",
+    )
     new_states = [made[k] if made[k] is not None else zeros_like(states[k]) for k in moved]
     with_tangent = [k for k, t in enumerate(made[len(states) :]) if t is not None]
     new_outs = [made[len(states) + k] for k in with_tangent]

@@ -1,8 +1,8 @@
 """What the gradient of a loop keeps of each forward step, and what it computes again.
 
-The backward step reads intermediate results of the forward step. Reading a view or repeating cheap arithmetic costs less
-than storing; everything else (products, transcendental functions, random draws) is stored, row by row, by a loop that
-gives these values as further outputs. Merging makes one loop of it and the original.
+The backward step reads intermediate results of the forward step. Reading a view or repeating cheap arithmetic costs
+less than storing; everything else (products, transcendental functions, random draws) is stored, row by row, by a
+loop that gives these values as further outputs. Merging makes one loop of it and the original.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 #: these read no values: what stands behind them is inferred, not computed
 _SHAPES = (Shape, ShapeI)
 _VIEWS = (DimShuffle, Reshape, Subtensor, Alloc, SumTo)
-_CHEAP = frozenset("add sub mul neg cast identity abs sign eq ne lt le gt ge maximum minimum switch sqr not invert".split())
+_CHEAP = frozenset(
+    "add sub mul neg cast identity abs sign eq ne lt le gt ge maximum minimum switch sqr not invert".split()
+)
 
 
 class Keeping:

@@ -8,9 +8,9 @@ A loop of ``T`` steps works on these arrays:
 - an *output* gets one row from each step;
 - an *invariant* (non-sequence) is the same at every step.
 
-``backwards`` turns time around: steps run from ``T - 1`` to ``0``, sequences and outputs keep their order, and a history
-holds its initial values in the *last* ``D`` rows, so that the value made at time ``t`` is row ``t``. The gradient of a
-loop is such a loop; so nothing is ever reversed in memory.
+``backwards`` turns time around: steps run from ``T - 1`` to ``0``, sequences and outputs keep their order, and a
+history holds its initial values in the *last* ``D`` rows, so that the value made at time ``t`` is row ``t``. The
+gradient of a loop is such a loop; so nothing is ever reversed in memory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class until:  # noqa: N801 - Theano's name
 
         self.condition = as_tensor_variable(condition)
         if self.condition.type.ndim != 0:
-            raise TypeMismatch(f"until() takes a scalar condition, got {self.condition} of type {self.condition.type}")
+            raise TypeMismatch(
+                f"until() takes a scalar condition, got {self.condition} of type {self.condition.type}"
+            )
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,16 @@ def picture(fgraph):
     text = ssa(fgraph)
     for k, node in enumerate(n for n in fgraph.toposort() if isinstance(n.op, Scan)):
         op = node.op
-        states = "; ".join(f"taps {list(s.taps)}" + (f" keep {s.keep}" if s.keep else "") for s in op.spec.states)
+        states = "; ".join(
+            f"taps {list(s.taps)}" + (f" keep {s.keep}" if s.keep else "") for s in op.spec.states
+        )
         more = " backwards" if op.spec.backwards else ""
-        text += f"\nstep {k}{more}: {op.spec.n_seqs} sequences, states ({states}), outputs {list(op.spec.outs)}\n"
-        text += "\n".join(f"  {line}" for line in ssa(FunctionGraph(op.inner.inputs, op.inner.outputs)).splitlines())
+        text += (
+            f"\nstep {k}{more}: {op.spec.n_seqs} sequences, states ({states}), outputs {list(op.spec.outs)}\n"
+        )
+        text += "\n".join(
+            f"  {line}" for line in ssa(FunctionGraph(op.inner.inputs, op.inner.outputs)).splitlines()
+        )
     return text
 
 

@@ -1,4 +1,4 @@
-"""Training a language model: the loop, its checkpoints, samples on the way, and what is left in the output directory."""
+"""Training a language model: the loop, its checkpoints, samples on the way, and what is left in the end."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _REPORTS = 500  # batches between reports, at most
 class LanguageModel:
     """What the loop needs to know of a model.
 
-    ``train(index)`` takes a step on piece ``index`` of the text and returns its cost in nats per character; ``forget()``
-    sets the carried state to zero; ``bits()`` tests on held-out text; ``write(prime, length, temperature)`` samples.
-    ``params`` are the weights, ``state`` every other shared variable that training changes.
+    ``train(index)`` takes a step on piece ``index`` of the text and returns its cost in nats per character;
+    ``forget()`` sets the carried state to zero; ``bits()`` tests on held-out text; ``write(prime, length,
+    temperature)`` samples. ``params`` are the weights, ``state`` every other shared variable that training changes.
     """
 
     corpus: Corpus
@@ -84,7 +84,18 @@ def train_language_model(model: LanguageModel, args: argparse.Namespace) -> int:
 
 def _start(model: LanguageModel, args: argparse.Namespace) -> History:
     """A fresh history, or that of the checkpoint, whose values are put in place."""
-    names = ("cell", "hidden", "layers", "seq_length", "batch_size", "optimizer", "learning_rate", "clip", "seed", "floatX")
+    names = (
+        "cell",
+        "hidden",
+        "layers",
+        "seq_length",
+        "batch_size",
+        "optimizer",
+        "learning_rate",
+        "clip",
+        "seed",
+        "floatX",
+    )
     settings = {name: getattr(args, name) for name in names}
     settings |= {"characters": len(model.corpus.text), "vocabulary": model.corpus.vocabulary}
     if not args.resume:
@@ -93,15 +104,21 @@ def _start(model: LanguageModel, args: argparse.Namespace) -> History:
     arrays, metadata = checkpoint.load(path)
     try:
         history = History(**json.loads(metadata["history"]), costs=arrays["costs"].tolist())
-        values = {name: arrays[name] for name in model.variables()}
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: expected a checkpoint of the char-rnn demo: {error} is missing") from error
     for name, value in settings.items():
         if history.settings.get(name) != value:
-            what = "another text" if name in ("characters", "vocabulary") else f"{name} {history.settings.get(name)}"
+            what = (
+                "another text"
+                if name in ("characters", "vocabulary")
+                else f"{name} {history.settings.get(name)}"
+            )
             raise InvalidValue(f"{path}: was written with {what}, cannot be resumed with {str(value)[:40]}")
+    missing = [name for name in model.variables() if name not in arrays]
+    if missing:
+        raise DataError(f"{path}: expected a checkpoint of the char-rnn demo: {missing[0]} is missing")
     for name, variable in model.variables().items():
-        variable.set_value(values[name])
+        variable.set_value(arrays[name])
     return history
 
 
@@ -156,7 +173,11 @@ def _report(model: LanguageModel, args: argparse.Namespace, history: History, in
     checkpoint.save(
         args.out / "char-rnn.safetensors",
         {param.name: param.get_value(borrow=True) for param in model.params},
-        {"demo": "char-rnn", "bits_per_character": repr(bits), "vocabulary": json.dumps(model.corpus.vocabulary)},
+        {
+            "demo": "char-rnn",
+            "bits_per_character": repr(bits),
+            "vocabulary": json.dumps(model.corpus.vocabulary),
+        },
     )
     sample = model.sample(max(args.sample, 1000) if args.sample else 0, args.temperature)
     (args.out / "sample.txt").write_text(args.prime + sample, encoding="utf-8")

@@ -31,12 +31,18 @@ def regroup_sums(parts: Parts) -> None:
 
 
 def _is_float_add(node: Apply) -> bool:
-    return isinstance(node.op, Elemwise) and node.op.scalar_op.name == "add" and node.outputs[0].type.dtype[0] == "f"  # type: ignore
+    return (
+        isinstance(node.op, Elemwise)
+        and node.op.scalar_op.name == "add"
+        and node.outputs[0].type.dtype[0] == "f"  # type: ignore[index]
+    )
 
 
 def _adds_on(users: list, out: Variable) -> bool:
     """Whether the value is only a part of a longer sum."""
-    return len(users) == 1 and _is_float_add(users[0][0]) and users[0][0].outputs[0].type.shape == out.type.shape  # type: ignore
+    return (
+        len(users) == 1 and _is_float_add(users[0][0]) and users[0][0].outputs[0].type.shape == out.type.shape  # type: ignore[attr-defined]
+    )
 
 
 def _terms(out: Variable, outside: set[Variable], users: dict) -> list[Variable]:

@@ -47,7 +47,12 @@ def cut(x: Any, n_steps: Variable, label: str = "scan", what: str = "a history")
 
 def is_length(n: Variable, x: Variable) -> bool:
     """Whether ``n`` is the number of rows of ``x`` by its making."""
-    return n.owner is not None and isinstance(n.owner.op, ShapeI) and n.owner.op.axis == 0 and n.owner.inputs[0] is x
+    return (
+        n.owner is not None
+        and isinstance(n.owner.op, ShapeI)
+        and n.owner.op.axis == 0
+        and n.owner.inputs[0] is x
+    )
 
 
 def _counts(n: Variable, x: Variable) -> bool:

@@ -32,7 +32,8 @@ def keep(fgraph: FunctionGraph, context: Context) -> None:
     for node in loops(fgraph):
         parts = Parts.of(node)
         if parts.spec.backwards or parts.stop is not None or parts.limit is not None:
-            continue  # loops of gradients keep what they must from the start; of ``until`` only the run knows the last row
+            # loops of gradients keep what they must from the start; of ``until`` only the run knows the last row
+            continue
         shrunk: list[tuple[Any, list[Read]]] = []
         steps = int(np.asarray(parts.n_steps.data)) if isinstance(parts.n_steps, Constant) else None
         for part in [*parts.states, *parts.outs]:
@@ -56,7 +57,9 @@ def _rebuild(fgraph: FunctionGraph, parts: Parts, shrunk: list[tuple[Any, list[R
     for part, reads in shrunk:
         new = replace.pop(part.results[0])
         pairs += [(r.node.outputs[0], r.node.op(new, *r.node.inputs[1:])) for r in reads]
-    fgraph.replace_all([(old, new) for old, new in [*pairs, *replace.items()] if old in fgraph.clients], "loop_keep")
+    fgraph.replace_all(
+        [(old, new) for old, new in [*pairs, *replace.items()] if old in fgraph.clients], "loop_keep"
+    )
 
 
 def _reads(fgraph: FunctionGraph, history: Variable, depth: int, steps: int | None) -> list[Read] | None:
@@ -85,6 +88,11 @@ def _read(node: Apply, depth: int, rows: int | None) -> Read | None:
     k = 0
     if isinstance(entry, int):
         k = -entry
-    elif isinstance(entry, Slice) and entry.stop is None and entry.step in (None, 1) and isinstance(entry.start, int):
+    elif (
+        isinstance(entry, Slice)
+        and entry.stop is None
+        and entry.step in (None, 1)
+        and isinstance(entry.start, int)
+    ):
         k = -entry.start if rows is not None and rows >= -entry.start else 0
     return Read(node, k, max(0, k - depth)) if 0 < k <= _MOST else None

@@ -1,8 +1,8 @@
 """Lifting a step's node out of its loop: the same op once, on all steps together.
 
-A value of the step is *fixed* (the same at every step, known outside) or *moving* (outside it has one more dimension, in
-front, with a row for each step). A rule for each class of op builds the node on such operands; an op without a rule stays
-in the loop.
+A value of the step is *fixed* (the same at every step, known outside) or *moving* (outside it has one more
+dimension, in front, with a row for each step). A rule for each class of op builds the node on such operands; an op
+without a rule stays in the loop.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ def _arg_reduce(node: Apply, args: list[Lifted], steps: Steps) -> list[Lifted]:
 
 @lifts(Softmax, LogSoftmax)
 def _along_axis(node: Apply, args: list[Lifted], steps: Steps) -> list[Lifted]:
-    return _one(type(node.op)(node.op.axis + 1)(args[0].outer))
+    cls: Any = type(node.op)
+    return _one(cls(node.op.axis + 1)(args[0].outer))
 
 
 @lifts(Shape)

@@ -26,7 +26,9 @@ def merge(fgraph: FunctionGraph, context: Context) -> None:
         parts = joined(*pair)
         tidied(parts, lambda v: bool(fgraph.clients.get(v)))
         _, replace = parts.build()
-        fgraph.replace_all([(old, new) for old, new in replace.items() if old in fgraph.clients], "loop_merge")
+        fgraph.replace_all(
+            [(old, new) for old, new in replace.items() if old in fgraph.clients], "loop_merge"
+        )
 
 
 def _mergeable(fgraph: FunctionGraph) -> tuple[Apply, Apply] | None:
@@ -67,7 +69,9 @@ def joined(a: Apply, b: Apply) -> Parts:
     first.steps_results += second.steps_results
     at_least = max(first.spec.at_least, second.spec.at_least)
     first.spec = first.spec.with_(
-        at_least=at_least, name=first.spec.name or second.spec.name, recompute=first.spec.recompute and second.spec.recompute
+        at_least=at_least,
+        name=first.spec.name or second.spec.name,
+        recompute=first.spec.recompute and second.spec.recompute,
     )
     return first
 

@@ -75,13 +75,16 @@ class After:
     def __init__(self, parts: Parts, leaving: list[StatePart | OutPart]):
         self.parts = parts
         self.steps = Steps(parts.n_steps)
-        staying = [s.new for s in parts.states if s not in leaving] + [o.value for o in parts.outs if o not in leaving]
+        staying = [s.new for s in parts.states if s not in leaving] + [
+            o.value for o in parts.outs if o not in leaving
+        ]
         #: what the loop computes in any case
         self.core = set(ancestors(staying, blockers=parts.inner_inputs()))
         self.env: dict[Variable, Lifted | None] = {g.inner: Lifted(g.outer, False) for g in parts.nonseqs}
         self.env.update({g.inner: Lifted(rows_of(g, parts), True) for g in parts.seqs})
         self._stackable: set[Variable] | None = None
-        self.exposed: dict[Variable, Variable] = {}  # inner value -> what stands for its rows until the node is made
+        #: inner value -> what stands for its rows until the node is made
+        self.exposed: dict[Variable, Variable] = {}
         self.histories: dict[StatePart, Variable] = {}
         self._readings = {v: (s, k) for s in parts.states for k, v in zip(s.taps, s.readings, strict=True)}
         self._states = {s.new: s for s in reversed(parts.states)}

@@ -12,9 +12,9 @@ from tinygraph.scan.parts import Parts, StatePart
 from tinygraph.tensor.broadcast import Alloc, SumTo, alloc_op, is_zero, sum_to_op
 from tinygraph.tensor.dot import Dot, dot_op
 from tinygraph.tensor.elemwise import Elemwise
+from tinygraph.tensor.index import Subtensor
 from tinygraph.tensor.reduce import Reduce
 from tinygraph.tensor.reduce import sum as sum_over
-from tinygraph.tensor.index import Subtensor
 from tinygraph.tensor.shape import DimShuffle, Reshape, dimshuffle, reshape, shape_i, shape_tuple
 
 if TYPE_CHECKING:
@@ -146,7 +146,11 @@ class SumLifter:
         sides = {}
         for v in node.inputs:
             owner = v.owner
-            if owner is None or not isinstance(owner.op, DimShuffle) or owner.op.new_order not in ((0, "x"), ("x", 0)):
+            if (
+                owner is None
+                or not isinstance(owner.op, DimShuffle)
+                or owner.op.new_order not in ((0, "x"), ("x", 0))
+            ):
                 return None
             sides[owner.op.new_order] = owner.inputs[0]
         if len(sides) != 2:

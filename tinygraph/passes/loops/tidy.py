@@ -1,7 +1,7 @@
 """Putting a loop in order: its step's own graph, what is given twice, what nobody asks for.
 
 ``loop_step``, ``loop_specialise``   the passes that run on the whole graph run on the step
-``loop_tidy``                        equal sequences, invariants and states become one; unused outputs, states and inputs go
+``loop_tidy``                        equal inputs and states become one; what nobody uses goes
 """
 
 from __future__ import annotations
@@ -193,7 +193,11 @@ def _drop_dead(parts: Parts, is_used: Callable[[Variable], bool]) -> None:
     parts.outs = [o for o in parts.outs if any(map(is_used, o.results))]
     live = [s for s in parts.states if any(map(is_used, s.results))]
     while True:
-        roots = [s.new for s in live] + [o.value for o in parts.outs] + ([parts.stop] if parts.stop is not None else [])
+        roots = (
+            [s.new for s in live]
+            + [o.value for o in parts.outs]
+            + ([parts.stop] if parts.stop is not None else [])
+        )
         needed = set(ancestors(roots, blockers=parts.inner_inputs()))
         more = [s for s in parts.states if s not in live and any(v in needed for v in s.readings)]
         if not more:

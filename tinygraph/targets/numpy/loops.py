@@ -56,7 +56,10 @@ class LoopScope:
         """The name, inside the loop, of a view that moves with the counter."""
         mine = [(name, k) for name, k in access.params if name in self.names]
         others = tuple(p for p in access.params if p[0] not in self.names)
-        at = [sum(k * p for (_, k), p in zip(mine, ps, strict=True)) for ps in zip(*(self.positions(n) for n, _ in mine))]
+        at = [
+            sum(k * p for (_, k), p in zip(mine, ps, strict=True))
+            for ps in zip(*(self.positions(n) for n, _ in mine))
+        ]
         step = _common_step(at)
         count = (max(at) - min(at)) // step + 1 if at else 0
         first = min(at, default=0)
@@ -144,7 +147,11 @@ def _print_head(p: ProgramPrinter, scope: LoopScope, inside: Lines) -> None:
     if loop.limit is not None:
         bound, part = p.code.fresh("n"), p.code.fresh("n")
         out.add(f"{bound} = min({loop.steps}, max(0, int({p.array(loop.limit)})))")
-        cut = f"(slice({bound} - 1, None, -1) if {bound} else slice(0))" if loop.backwards else f"slice({bound})"
+        cut = (
+            f"(slice({bound} - 1, None, -1) if {bound} else slice(0))"
+            if loop.backwards
+            else f"slice({bound})"
+        )
         out.add(f"{part} = {cut}")
         lists = [f"{name}[{part}]" for name in lists]
     names = ", ".join(item for item, _ in scope.lists)
