@@ -55,6 +55,20 @@ def test_each_rewrite_treats_nan_and_infinity_as_its_class_says(seed):
     f.verify()
 
 
+@pytest.mark.parametrize("shape", [(1, 3), (3, 1), (1, 1)], ids=str)
+@pytest.mark.parametrize("seed", range(160, 180))
+def test_sizes_of_one_that_only_the_call_knows_broadcast_as_written(seed, shape):
+    inputs, outputs, values = built(seed)
+    values[1], values[2] = values[1][: shape[0], : shape[1]], values[2][: shape[1]]
+    f = FunctionGraph(inputs, outputs)
+    try:
+        before = evaluate(f.outputs, dict(zip(f.inputs, values, strict=True)))
+    except ValueError:
+        pytest.skip("the expression as written does not take these shapes")
+    optimise(f, check=values)
+    agree(before, evaluate(f.outputs, dict(zip(f.inputs, values, strict=True))))
+
+
 @pytest.mark.parametrize("stage", STAGES, ids=[s.name for s in STAGES])
 @pytest.mark.parametrize("seed", range(60, 75))
 def test_each_stage_alone_keeps_values(seed, stage):
