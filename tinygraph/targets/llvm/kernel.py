@@ -32,6 +32,8 @@ from tinygraph.targets.llvm.scalars import I1, I8, I32, I64, PTR, constant, spla
 BODY = ir.FunctionType(ir.VoidType(), [PTR, I64, I64, I64])
 #: loops of at most this many iterations are written out
 UNROLL = 4
+#: terms that one accumulator adds up before its sum goes to a compensated total
+_TERMS = 128
 #: expressions heavier than this are printed once, with a mask, rather than for full and partial vectors
 _HEAVY = 60
 
@@ -94,6 +96,7 @@ class KernelPrinter:
         self.vector_depth: int | None = None
         self.mask: ir.Value | None = None
         self.accumulators: dict[Nest, tuple[ir.Value, ...]] = {}
+        self.totals: dict[Nest, tuple[ir.Value, ir.Value]] = {}  # of long sums: the total, and its rounding errors' sum
         self._in_parts: set[Nest] = set()  # reductions whose lanes are parts of one result
         self._moving: dict[int, set[int]] = {}
         self._accesses: dict[Nest, list[Access]] = {}
@@ -240,7 +243,9 @@ class KernelPrinter:
             self._start_reduction(nest, node)
         n = self.size(node.extent, (node.nests[0], node.depth))
         first, last = (self.begin, self.end) if parallel else (ir.Constant(I64, 0), n)
-        if node.vector:
+        if any(n in self.totals and node.depth == n.kinds.rindex("r") for n in node.nests):
+            self._summing_loop(node, first, last)
+        elif node.vector:
             self._vector_loop(node, first, last)
         elif node.extent <= UNROLL and not parallel:
             for i in range(node.extent):
@@ -264,6 +269,24 @@ class KernelPrinter:
         i.add_incoming(following, b.block)
         b.cbranch(b.icmp_signed("<", following, last), inside, after)
         b.position_at_end(after)
+
+    def _summing_loop(self, node: Loop, first: ir.Value, last: ir.Value) -> None:
+        """The innermost loop of long sums, in blocks that each end with the accumulators' emptying."""
+        b = self.b
+        length = ir.Constant(I64, _TERMS * (self.lanes if node.vector else 1))
+
+        def block(i: ir.Value) -> None:
+            end = b.add(i, length)
+            end = b.select(b.icmp_signed("<", end, last), end, last)
+            if node.vector:
+                self._vector_loop(node, i, end)
+            else:
+                self._loop(i, end, 1, lambda j: self._iteration(node, j))
+            for nest in node.nests:
+                if nest in self.totals:
+                    self._empty(nest)
+
+        self._loop(first, last, length.constant, block)
 
     def _vector_loop(self, node: Loop, first: ir.Value, last: ir.Value) -> None:
         """Full vectors, then what is left under a mask (heavy expressions: everything under a mask)."""
@@ -416,14 +439,34 @@ class KernelPrinter:
         self.accumulators[nest] = tuple(cells)
         if width and self.vector_depth is None:
             self._in_parts.add(nest)
+        if nest.combine == "add" and dtype in ("float32", "float64") and _reduced(nest) > _TERMS:
+            self.totals[nest] = (self.top.alloca(starts[0].type), self.top.alloca(starts[0].type))
+            for cell in self.totals[nest]:
+                self.b.store(constant(0, dtype, width), cell)
+
+    def _empty(self, nest: Nest) -> None:
+        """Move an accumulator's sum to the total, keeping what rounding loses (Knuth's two-sum)."""
+        b, (total, lost), cell = self.b, self.totals[nest], self.accumulators[nest][0]
+        t = cell.allocated_type
+        old, more = b.load(total, typ=t), b.load(cell, typ=t)
+        new = b.fadd(old, more)
+        part = b.fsub(new, old)
+        error = b.fadd(b.fsub(old, b.fsub(new, part)), b.fsub(more, part))
+        b.store(new, total)
+        b.store(b.fadd(b.load(lost, typ=t), error), lost)
+        b.store(constant(0, nest.expr.dtype, self._width(new)), cell)
+
+    def _total(self, nest: Nest) -> ir.Value:
+        b, (total, lost) = self.b, self.totals.pop(nest)
+        t = total.allocated_type
+        sum_, error = b.load(total, typ=t), b.load(lost, typ=t)
+        known = b.fcmp_ordered("ord", error, error)  # of infinite sums it is not
+        return b.fadd(sum_, b.select(known, error, constant(0, nest.expr.dtype, self._width(sum_))))
 
     @staticmethod
     def _position_dtype(nest: Nest) -> str:
         """Positions of argmax and argmin are kept as short integers where they fit."""
-        n = 1
-        for e, kind in zip(nest.extents, nest.kinds, strict=True):
-            n *= e if kind == "r" else 1
-        return "int32" if n < 1 << 31 else "int64"
+        return "int32" if _reduced(nest) < 1 << 31 else "int64"
 
     def _accumulate(self, nest: Nest, value: ir.Value) -> None:
         b, dtype = self.b, nest.expr.dtype
@@ -489,8 +532,11 @@ class KernelPrinter:
 
     def _finish_reduction(self, nest: Nest, node: Loop) -> None:
         b, dtype = self.b, nest.expr.dtype
-        cells = self.accumulators.pop(nest)
-        values = [b.load(c, typ=c.allocated_type) for c in cells]
+        if nest in self.totals:
+            values = [self._total(nest)]
+            self.accumulators.pop(nest)
+        else:
+            values = [b.load(c, typ=c.allocated_type) for c in self.accumulators.pop(nest)]
         assert nest.combine is not None
         if self._width(values[0]) and self.vector_depth is None:  # lanes are parts of one result
             values = self._horizontal(nest, values)
@@ -738,6 +784,14 @@ def _better(b: ir.IRBuilder, kind: str, x: ir.Value, y: ir.Value, dtype: str) ->
     if dtype == "bool":
         return b.and_(x, b.not_(y)) if kind == "argmax" else b.and_(b.not_(x), y)
     return (b.icmp_signed if scalars.is_signed(dtype) else b.icmp_unsigned)(sign, x, y)
+
+
+def _reduced(nest: Nest) -> int:
+    """Points of a nest's reduction axes."""
+    n = 1
+    for e, kind in zip(nest.extents, nest.kinds, strict=True):
+        n *= e if kind == "r" else 1
+    return n
 
 
 def _separate(nest: Nest) -> bool:
