@@ -236,6 +236,8 @@ def _checked(node: Apply, i: int, g: Any, connected: bool) -> Variable | None:
         return g
     if not isinstance(g, Variable):
         g = as_variable(g)
+    if v.type.differentiable:
+        return g
     if not isinstance(v.type, TensorType) or v.type.dtype[0] != "f":
         return None
     if not isinstance(g.type, TensorType) or not _shapes_fit(g.type.shape, v.type.shape):

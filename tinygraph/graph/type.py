@@ -13,6 +13,8 @@ class Type:
 
     #: numpy dtype name for tensors, None elsewhere
     dtype: str | None = None
+    #: whether values other than dense arrays have gradients; these are then of any type that the ops agree on
+    differentiable = False
 
     def filter(self, value: Any, strict: bool = False, allow_downcast: bool | None = None) -> Any:
         """Return ``value`` as this type stores it, or raise TypeError."""

@@ -142,7 +142,11 @@ class GraphLowering:
             inferred = self._foreign_shapes(node, operands)
         if op.data_dependent_shape:
             return [
-                s if all(isinstance(d, int) for d in s) and all(d is not None for d in o.type.shape) else None  # type: ignore
+                s
+                if s is not None
+                and all(isinstance(d, int) for d in s)
+                and all(d is not None for d in o.type.shape)  # type: ignore
+                else None
                 for s, o in zip(inferred, node.outputs, strict=True)
             ]
         return [
@@ -241,7 +245,8 @@ class GraphLowering:
         if v in self.known:
             made = self.b.constant(self.known[v])
         elif isinstance(v, Constant):
-            made = self.b.constant(v.data)
+            # what is no array is put in its place by the host call that reads it
+            made = self.b.constant(v.data if isinstance(v.type, TensorType) else 0)
         elif v.owner is not None:
             saved = self.b.node
             self._emit(v.owner)
@@ -286,8 +291,8 @@ class GraphLowering:
             if v in self.b.shapes and isinstance(v.type, TensorType):
                 out = self.b.empty(self.b.shapes[v], v.type.dtype)
             else:
-                dtype = v.type.dtype or "object"
-                ndim = getattr(v.type, "ndim", 0)
+                dense = isinstance(v.type, TensorType)
+                dtype, ndim = (v.type.dtype, v.type.ndim) if dense else ("object", 0)  # type: ignore[attr-defined]
                 buffer = self.b.buffer(0, dtype, "dynamic")
                 out = Array((0,) * ndim, dtype, Ref(buffer, (0,) * ndim, (0,) * ndim))
             self.arrays[v] = out

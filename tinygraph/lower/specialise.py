@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tinygraph.graph.op import Apply
+from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.variable import Variable
 from tinygraph.lower.builder import Array, Builder
 from tinygraph.lower.host import is_host_leaf
@@ -43,7 +44,7 @@ def specialise(
     for k, (v, layout) in enumerate(zip([*inputs, *shared], layouts, strict=True)):
         kind = "input" if k < len(inputs) else "shared"
         slot = k if k < len(inputs) else k - len(inputs)
-        if v.type.dtype is None:
+        if not isinstance(v.type, TensorType):
             args.append(Ref(b.buffer(0, "object", kind, slot=slot, name=v.name or ""), (), ()))
             leaves[v] = Leaf(Array((), "object", args[-1]))
             continue

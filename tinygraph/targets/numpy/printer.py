@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygraph.graph.tensortype import TensorType
+from tinygraph.graph.variable import Constant
 from tinygraph.program.instructions import (
     Branch,
     Group,
@@ -198,8 +200,12 @@ class HostCall:
         self.node = node
         self.dynamic = dynamic
         self.destroyed = sorted({i for inputs in node.op.destroy_map.values() for i in inputs})
+        self.objects = {i: v.data for i, v in enumerate(node.inputs)
+                        if isinstance(v, Constant) and not isinstance(v.type, TensorType)}  # fmt: skip
 
     def __call__(self, *inputs: Any) -> list[Any]:
+        if self.objects:
+            inputs = tuple(self.objects.get(i, x) for i, x in enumerate(inputs))
         if self.destroyed:
             inputs = tuple(copy.deepcopy(x) if i in self.destroyed else x for i, x in enumerate(inputs))
         try:
@@ -207,7 +213,7 @@ class HostCall:
             for k, (out, free) in enumerate(zip(self.node.outputs, self.dynamic, strict=True)):
                 if results[k] is None and out.type.dtype is not None:
                     raise TypeError(f"{self.node.op}: perform left output {k} empty")
-                if out.type.dtype is not None:
+                if isinstance(out.type, TensorType):
                     results[k] = out.type.filter(np.asarray(results[k]), strict=True)
                 if free and any(_same_memory(results[k], x) for x in inputs):
                     results[k] = copy.deepcopy(results[k])

@@ -32,6 +32,7 @@ class SparseType(Type):
     """Matrices of ``dtype`` in ``format`` ("csr" or "csc")."""
 
     ndim = 2
+    differentiable = True
 
     def __init__(self, format: str, dtype: Any):
         if format not in _FORMATS:

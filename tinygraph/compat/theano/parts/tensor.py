@@ -6,6 +6,7 @@ from typing import Any
 
 from tinygraph import gradient
 from tinygraph.errors import ShapeMismatch, TypeMismatch
+from tinygraph.compat.theano.parts.gradient import Rop
 from tinygraph.gradient import consider_constant, numeric_grad, verify_grad
 from tinygraph.graph import Apply, Op, TensorType, Type
 from tinygraph.graph.tensortype import DTYPES, FLOAT_DTYPES
@@ -29,6 +30,19 @@ int_dtypes = tuple(d for d in DTYPES if d.startswith("int"))
 uint_dtypes = tuple(d for d in DTYPES if d.startswith("uint"))
 integer_dtypes = int_dtypes + uint_dtypes
 discrete_dtypes = ("bool", *integer_dtypes)
+
+
+
+
+def _types() -> dict[str, TensorType]:
+    """In Theano ``dmatrix`` is the type itself, which makes variables when called."""
+    prefixes = {"b": "int8", "w": "int16", "i": "int32", "l": "int64", "f": "float32", "d": "float64"}
+    shapes: dict[str, tuple] = {"scalar": (), "vector": (None,), "row": (1, None), "col": (None, 1), "matrix": (None,) * 2}
+    shapes |= {f"tensor{n}": (None,) * n for n in (3, 4, 5)}
+    return {p + s: TensorType(dtype, shape) for p, dtype in prefixes.items() for s, shape in shapes.items()}
+
+
+globals().update(_types())
 
 
 def __getattr__(name: str) -> Any:
@@ -73,9 +87,9 @@ def numpy_scalar(data: Any) -> Any:
 
 
 __all__ = [
-    "Apply", "AsTensorError", "Assert", "EmptyConstantError", "ExtractDiag", "Op", "ShapeError", "TensorConstant",
+    "Apply", "AsTensorError", "Assert", "EmptyConstantError", "ExtractDiag", "Op", "Rop", "ShapeError", "TensorConstant",
     "TensorSharedVariable", "TensorType", "TensorVariable", "Type", "all_dtypes", "ancestors", "assert_op",
     "check_equal_numpy", "complex_dtypes", "consider_constant", "continuous_dtypes", "discrete_dtypes", "float_dtypes",
     "gradient", "int_dtypes", "integer_dtypes", "may_share_memory", "numeric_grad", "numpy_scalar",
-    "uint_dtypes", "values_eq_approx_remove_nan", "verify_grad",
+    "uint_dtypes", "values_eq_approx_remove_nan", "verify_grad", *_types(),
 ]  # fmt: skip

@@ -13,7 +13,6 @@ from tinygraph import (
     Mode,
     OpFromGraph,
     Out,
-    Rop,
     clone,
     foldl,
     foldr,
@@ -29,6 +28,7 @@ from tinygraph import (
 )
 from tinygraph.compat.theano.parts.compile import Param, ProfileStats, predefined_modes
 from tinygraph.compat.theano.parts.configuration import config
+from tinygraph.compat.theano.parts.gradient import Rop
 from tinygraph.compat.theano.parts.updates import OrderedUpdates, Updates
 from tinygraph.compat.theano.parts.version import __version__, version
 from tinygraph.gradient import subgraph_grad
