@@ -164,7 +164,8 @@ def rule(
         flat = tuple(type(h) if isinstance(h, Op) and not isinstance(h, Elemwise) else
                      h.scalar_op.name if isinstance(h, Elemwise) else h for h in heads)  # fmt: skip
         doc = inspect.cleandoc(function.__doc__ or "")
-        wants = len(inspect.signature(function).parameters) > 1
+        code = getattr(function, "__code__", None)  # signature() of 150 rules takes longer than the rest of the import
+        wants = (code.co_argcount if code is not None else len(inspect.signature(function).parameters)) > 1
         made = Rule(called, function, flat, _tags(tags, called, numerics), numerics, doc, wants)
         if register:
             _registered(RULES, made)
