@@ -5,7 +5,6 @@ from __future__ import annotations
 import linecache
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -122,7 +121,12 @@ class NumpyExecutable:
     @property
     def call(self) -> Callable[..., tuple]:
         """``call(inputs, shareds, params, fresh) -> (outputs, updates)``, all of them fresh arrays."""
-        return self._run_in_workspace if self._needs_memory else partial(self._run, ())
+        return self._run_in_workspace if self._needs_memory else self._run_quietly
+
+    def _run_quietly(self, inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
+        """Without a workspace. 0/0 and the like give nan and inf as they do in compiled code, without warnings."""
+        with np.errstate(all="ignore"):
+            return self._run((), inputs, shareds, params, fresh)
 
     def _run_in_workspace(self, inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
         pool = self._pool
@@ -131,10 +135,11 @@ class NumpyExecutable:
         except IndexError:
             w = self._workspace()
         try:
-            if self._own_threads:
-                with single_threaded_blas:
-                    return self._run(w, inputs, shareds, params, fresh)
-            return self._run(w, inputs, shareds, params, fresh)
+            with np.errstate(all="ignore"):
+                if self._own_threads:
+                    with single_threaded_blas:
+                        return self._run(w, inputs, shareds, params, fresh)
+                return self._run(w, inputs, shareds, params, fresh)
         finally:
             pool.append(w)
 

@@ -30,7 +30,8 @@ _here = threading.local()
 def _shared(work: Callable[..., None], first: int, last: int, scratch: Any) -> None:
     _here.shared = True
     try:
-        work(first, last, scratch)
+        with np.errstate(all="ignore"):  # a thread has a state of its own
+            work(first, last, scratch)
     finally:
         _here.shared = False
 
