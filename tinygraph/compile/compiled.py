@@ -131,11 +131,15 @@ class CompiledFunction:
 
         return report(self, file)
 
-    def _repr_svg_(self) -> str:
-        from tinygraph.printing.draw import svg_text
-        from tinygraph.printing.picture import picture_of
+    def _repr_svg_(self) -> str | None:
+        from tinygraph.printing.notebook import svg_of
 
-        return svg_text(picture_of(self))
+        return svg_of(self)
+
+    def _repr_html_(self) -> str:
+        from tinygraph.printing.notebook import html_of
+
+        return html_of(self)
 
     def memory(self) -> dict[str, int]:
         """Bytes of temporary memory of the last program: its ``peak``, and the ``lower_bound`` no plan can go below."""

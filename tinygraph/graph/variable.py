@@ -86,6 +86,18 @@ class Variable:
     def __repr__(self) -> str:
         return str(self)
 
+    def _repr_svg_(self) -> str | None:
+        """A picture of the expression, for notebooks."""
+        from tinygraph.printing.notebook import svg_of  # late: pictures stand above the graph
+
+        return svg_of(self)
+
+    def _repr_html_(self) -> str:
+        """The picture and the text of the expression, for notebooks."""
+        from tinygraph.printing.notebook import html_of
+
+        return html_of(self)
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         """A leaf is pickled as itself; a computed value as its node, after the nodes before it (no deep recursion)."""
         if self.owner is None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tinygraph.graph.fgraph import FunctionGraph
 from tinygraph.graph.op import Apply
+from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.variable import Variable
 
 
@@ -26,6 +27,9 @@ def debugprint(
     print_storage: bool = False,
     print_clients: bool = False,
     used_ids: dict[Any, str] | None = None,
+    print_shape: bool = False,
+    print_destroy_map: bool = False,
+    print_view_map: bool = False,
 ) -> Any:
     """Print the graph of ``obj``: a variable, node, compiled function, FunctionGraph, or a list of them.
 
@@ -38,6 +42,8 @@ def debugprint(
     stop_on_name : show nothing below a variable that has a name
     print_storage : also show the values of shared variables and constants
     print_clients : also show what uses a variable, where it appears again
+    print_shape : also show what is known of shapes, as ``shape=(?, 10)``
+    print_destroy_map, print_view_map : also show which inputs an op writes over, and of which its outputs are views
 
     Example
     -------
@@ -53,6 +59,7 @@ def debugprint(
         raise ValueError(f"debugprint: ids must be 'CHAR', 'int', 'id' or '', got {ids!r}")
     printer = _Printer(depth, print_type, ids, stop_on_name, {} if done is None else done, print_storage, print_clients,
                        {} if used_ids is None else used_ids)  # fmt: skip
+    printer.shapes, printer.destroys, printer.views = print_shape, print_destroy_map, print_view_map
     for outputs, order in _graphs(obj):
         printer.order = order
         for v in outputs:
@@ -101,6 +108,7 @@ class _Printer:
                  clients: bool, used: dict[Any, str]):  # fmt: skip
         self.depth, self.types, self.ids, self.stop_on_name = depth, types, ids, stop_on_name
         self.done, self.storage, self.clients, self.used = done, storage, clients, used
+        self.shapes = self.destroys = self.views = False
         self.order: dict[Apply, int] = {}
         self.lines: list[str] = []
         self.scans: list[Variable] = []
@@ -136,7 +144,7 @@ class _Printer:
                 stack.append((node.inputs[i], f"{child} |", child + ("  " if i == last else " |"), depth - 1))
 
     def _leaf(self, v: Variable, head: str) -> str:
-        type_text = f" <{v.type}>" if self.types else ""
+        type_text = self._type(v)
         value = ""
         if self.storage:
             held = getattr(v, "container", None)
@@ -144,13 +152,21 @@ class _Printer:
             value = "" if found is None else f" {found!r}"
         return f"{head}{v}{self.id_of(v)}{type_text}{value}"
 
+    def _type(self, v: Variable) -> str:
+        text = f" <{v.type}>" if self.types else ""
+        if self.shapes and isinstance(v.type, TensorType):
+            dims = ", ".join("?" if d is None else str(d) for d in v.type.shape)
+            text += f" shape=({dims}{',' if v.type.ndim == 1 else ''})"
+        return text
+
     def _node(self, v: Variable, head: str, again: bool) -> str:
         node = v.owner
         assert node is not None
         index = f".{v.index}" if len(node.outputs) > 1 else ""
-        type_text = f" <{v.type}>" if self.types else ""
-        order = str(self.order.get(node, ""))
-        line = f"{head}{node.op}{index}{self.id_of(node)}{type_text} '{v.name or ''}'   {order}"
+        maps = [f"v={node.op.view_map}"] if self.views and node.op.view_map else []
+        maps += [f"d={node.op.destroy_map}"] if self.destroys and node.op.destroy_map else []
+        after = " ".join([*maps, str(self.order.get(node, ""))])
+        line = f"{head}{node.op}{index}{self.id_of(node)}{self._type(v)} '{v.name or ''}'   {after}"
         if again and self.clients and self.used:
             line += " (shown above)"
         return line

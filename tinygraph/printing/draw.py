@@ -66,8 +66,9 @@ def svg_text(picture: Picture) -> str:
         p, q = picture.boxes[a], picture.boxes[b]
         middle = (p.y + q.y) / 2
         parts.append(
-            f'<path d="M{p.x:.1f} {p.y + 13:.1f}C{p.x:.1f} {middle:.1f} {q.x:.1f} {middle:.1f} {q.x:.1f} {q.y - 13:.1f}" '
-            f'fill="none" stroke="#888" marker-end="url(#tip)" data-from="{a}" data-to="{b}"/>'
+            f'<path d="M{p.x:.1f} {p.y + 13:.1f}C{p.x:.1f} {middle:.1f} {q.x:.1f} {middle:.1f} '
+            f'{q.x:.1f} {q.y - 13:.1f}" fill="none" stroke="#888" marker-end="url(#tip)" '
+            f'data-from="{a}" data-to="{b}"/>'
         )
     for box in picture.boxes.values():
         title = "\n".join(f"{k}: {v}" for k, v in box.details.items())

@@ -109,6 +109,7 @@ TABLE: dict[str, str] = {
     "sparse.type": "+sparse",
     "tests": "",
     "tests.unittest_tools": "+unittest_tools",
+    "tests.breakpoint": "tensor.breakpoint",
     "version": "+version",
     # -- experiments and devices
     "sandbox": "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygraph.printing.debugprint import debugprint
+from tinygraph.printing.draw import pydotprint as draw_into
 from tinygraph.printing.pp import pp, pprint
 from tinygraph.tensor.checks import Print
 
@@ -18,17 +19,11 @@ pydot_imported_msg = "pictures of graphs are drawn with the graphviz package"
 def pydotprint(fct: Any, outfile: Any = None, compact: bool = True, format: str = "png", with_ids: bool = False,
                high_contrast: bool = True, var_with_name_simple: bool = False, return_image: bool = False,
                **kwargs: Any) -> Any:  # fmt: skip
-    """Draw the graph of a compiled function, variable or list of them with graphviz, into ``outfile``."""
-    from tinygraph.compat.theano.parts.absent import NotInTinygraph
+    """Draw the graph of a compiled function, variable or list of them into ``outfile``; the picture as SVG text.
 
-    try:
-        from tinygraph.printing import pydot  # type: ignore[attr-defined]
-    except ImportError:
-        raise NotInTinygraph(
-            "theano's pydotprint: this version draws no pictures of graphs; "
-            "theano.printing.debugprint shows them as text"
-        ) from None
-    return pydot.pydotprint(fct, outfile, compact=compact, format=format, return_image=return_image)
+    PNG needs Graphviz; ``format="svg"`` does not.
+    """
+    return draw_into(fct, outfile, format=format)
 
 
 def min_informative_str(obj: Any, indent_level: int = 0, _prev_obs: Any = None, _tag_generator: Any = None) -> str:
