@@ -102,6 +102,8 @@ class Code:
         lines = self.bind if bound else self.head
         if bound:
             source = f"m[{buf.id}]"
+        elif buf.kind in ("temp", "const"):
+            self._bind_memory(buf)
         if buf not in self.uneven and is_whole(Access(buf, access.offset, strides, access.params), shape):
             if shape == (self.whole_shapes.get(buf) if not bound else (buf.size,)):
                 if not bound:
@@ -116,6 +118,13 @@ class Code:
         if bound:
             self.bound.append(name)
         return name
+
+    def _bind_memory(self, buf: Buffer) -> None:
+        """Let ``run`` see all of a planned buffer: where its part lies comes with the call."""
+        name = buffer_name(buf)
+        if name not in self.bound:
+            self.bind.add(f"{name} = m[{buf.id}]")
+            self.bound.append(name)
 
     # -- scratch --------------------------------------------------------------------------------------------------
 
