@@ -90,6 +90,14 @@ def _(x, w):
     return [grad(T.sqr(h).sum(), w)]
 
 
+@specimen("embedding_gradients", [loops.outside.after], x=(6, 2), w=(3, 2))
+def _(x, w):
+    """Rows of a table, picked at each step: their gradients go into one array of zeros."""
+    at = T.cast(T.abs(x) * 5, "int64") % 3
+    h = scan(lambda i, h: T.tanh(h + w[i]), at, [T.zeros((2, 2))])[0]
+    return [grad(T.sqr(h).sum(), w)]
+
+
 @specimen("last_step", [loops.keep.keep], x=(5, 3))
 def _(x):
     return [scan(lambda r, h: T.tanh(h + r), x, [T.zeros((3,))])[0][-1]]

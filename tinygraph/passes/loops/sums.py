@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from tinygraph.graph.op import Apply
 from tinygraph.graph.traversal import ancestors
 from tinygraph.graph.variable import Variable
-from tinygraph.passes.loops.lift import Lifted
+from tinygraph.passes.loops.lift import Lifted, spread
 from tinygraph.scan.parts import Parts, StatePart
+from tinygraph.tensor.advanced_index import AdvancedIncSubtensor
 from tinygraph.tensor.broadcast import Alloc, SumTo, alloc_op, is_zero, sum_to_op
 from tinygraph.tensor.dot import Dot, dot_op
 from tinygraph.tensor.elemwise import Elemwise
-from tinygraph.tensor.index import Subtensor
+from tinygraph.tensor.index import IncSubtensor, Slice, Subtensor
 from tinygraph.tensor.reduce import Reduce
 from tinygraph.tensor.reduce import sum as sum_over
 from tinygraph.tensor.shape import DimShuffle, Reshape, dimshuffle, reshape, shape_i, shape_tuple
@@ -118,7 +119,32 @@ class SumLifter:
             return self._outer_product(node)
         if isinstance(node.op, (DimShuffle, Alloc, Subtensor, Reshape)):
             return self._same_places(node)
+        if isinstance(node.op, (IncSubtensor, AdvancedIncSubtensor)):
+            return self._scatter(node)
         return None
+
+    def _scatter(self, node: Apply) -> Any:
+        """sum_t inc(0[i[t]], y[t]) -> inc(0[i], y): one array of zeros for all steps."""
+        op, base = node.op, self.plan.value(node.inputs[0])
+        if op.set_instead_of_inc or base is None or base.moving or not is_zero(base.outer):
+            return None
+        indices = [self.plan.value(v) for v in node.inputs[2:]]
+        if any(i is None for i in indices):
+            return None
+        if not any(i.moving for i in indices):  # type: ignore[union-attr]
+            y = self.sum_of(node.inputs[1])
+            return None if y is None else op(base.outer, y, *(i.outer for i in indices))  # type: ignore[union-attr]
+        y = self.plan.value(node.inputs[1])
+        if y is None or not y.moving:
+            return None
+        rows, rank = node.inputs[1].type.ndim, node.inputs[0].type.ndim  # type: ignore[attr-defined]
+        if isinstance(op, IncSubtensor):
+            single = len(op.idx_list) == 1 and not isinstance(op.idx_list[0], Slice) and rows == rank - 1
+            return AdvancedIncSubtensor((0,))(base.outer, y.outer, indices[0].outer) if single else None  # type: ignore
+        joint = max(v.type.ndim for v in node.inputs[2:])  # type: ignore[attr-defined]
+        if op.insertion() != 0 or rows != rank - len(op.axes) + joint or op.ignore_duplicates:
+            return None
+        return op(base.outer, y.outer, *(spread(i, joint) for i in indices))  # type: ignore[arg-type]
 
     def _same_places(self, node: Apply) -> Any:
         """sum_t f(a[t]) -> f(sum_t a[t]), f moving or repeating elements in the same way at every step."""
