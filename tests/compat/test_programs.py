@@ -173,13 +173,12 @@ def test_looking_into_graphs_and_changing_them(program):
     assert done["facts"] == dict(op_name="add", n_inputs=2, same=True, n_outputs=1, type=True, leaf=True, ndim=2)
     assert close(done["values"], 4 * np.tanh(1) ** 2)
     assert done["leaves"] == [done["w"]] and done["named"] == [done["x"]]
-    assert done["order"][0] == "dot" or done["order"][0].startswith("Dot")
+    assert done["order"] == ["Dot", "Elemwise{tanh}", "Elemwise{pow}", "Sum{axis=[0, 1]}"]
     assert done["comparisons"] == (True, False, True) and done["after"] == ["Elemwise{sub}"]
     assert close(done["rewritten"], 2) and done["kinds"] and close(done["opfromgraph"], 2)
     assert done["text"].splitlines() == [
         "Elemwise{add} [id A] ''   ", " |x [id B]", " |Elemwise{mul} [id C] ''   ", "   |y [id D]",
-        "   |TensorConstant{2.0} [id E]" if "2.0" in done["text"] else "   |DimShuffle{x,x} [id E] ''   ",
-        *done["text"].splitlines()[5:],
+        "   |TensorConstant{2} [id E]",
     ]  # fmt: skip
     assert "''   0" in done["text_of_function"]
     assert done["pretty"][1] == r"(x \dot y)" and done["pretty"][0].startswith("((x + y) * ")

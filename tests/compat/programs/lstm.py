@@ -27,12 +27,12 @@ def ortho_weight(ndim):
 
 def init_params(options):
     params = OrderedDict()
-    params['Wemb'] = (0.01 * numpy.random.rand(options['n_words'], options['dim_proj'])).astype(config.floatX)
+    params['Wemb'] = (numpy.random.randn(options['n_words'], options['dim_proj'])).astype(config.floatX)
     d = options['dim_proj']
     params['lstm_W'] = numpy.concatenate([ortho_weight(d) for _ in range(4)], axis=1)
     params['lstm_U'] = numpy.concatenate([ortho_weight(d) for _ in range(4)], axis=1)
     params['lstm_b'] = numpy.zeros((4 * d,)).astype(config.floatX)
-    params['U'] = 0.01 * numpy.random.randn(d, options['ydim']).astype(config.floatX)
+    params['U'] = 0.5 * numpy.random.randn(d, options['ydim']).astype(config.floatX)
     params['b'] = numpy.zeros((options['ydim'],)).astype(config.floatX)
     return params
 
@@ -135,7 +135,7 @@ f_grad_shared, f_update = adadelta(lr, tparams, grads, x, mask, y, cost)
 rng = numpy.random.RandomState(3)
 use_noise.set_value(numpy_floatX(1.))
 history = []
-for step in range(150):
+for step in range(400):
     length = 5 + step % 3
     xs = rng.randint(1, 6, size=(length, 16))
     ms = numpy.ones((length, 16))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tinygraph import gradient
-from tinygraph.errors import ShapeMismatch, TypeMismatch
 from tinygraph.compat.theano.parts.gradient import Rop
+from tinygraph.errors import ShapeMismatch, TypeMismatch
 from tinygraph.gradient import consider_constant, numeric_grad, verify_grad
 from tinygraph.graph import Apply, Op, TensorType, Type
 from tinygraph.graph.tensortype import DTYPES, FLOAT_DTYPES
@@ -37,8 +37,9 @@ discrete_dtypes = ("bool", *integer_dtypes)
 def _types() -> dict[str, TensorType]:
     """In Theano ``dmatrix`` is the type itself, which makes variables when called."""
     prefixes = {"b": "int8", "w": "int16", "i": "int32", "l": "int64", "f": "float32", "d": "float64"}
-    shapes: dict[str, tuple] = {"scalar": (), "vector": (None,), "row": (1, None), "col": (None, 1), "matrix": (None,) * 2}
-    shapes |= {f"tensor{n}": (None,) * n for n in (3, 4, 5)}
+    shapes: dict[str, tuple] = {"row": (1, None), "col": (None, 1)}
+    names = ("scalar", "vector", "matrix", "tensor3", "tensor4", "tensor5")
+    shapes |= {name: (None,) * rank for rank, name in enumerate(names)}
     return {p + s: TensorType(dtype, shape) for p, dtype in prefixes.items() for s, shape in shapes.items()}
 
 
