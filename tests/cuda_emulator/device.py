@@ -180,6 +180,9 @@ class EmulatedDevice:
     def view(self, address: int, shape: Sequence[int], strides: Sequence[int], dtype: str, owner: Any) -> Any:
         return memory_view(address, shape, strides, dtype, owner)
 
+    def synchronize(self) -> None:
+        assert self.recording is None, "the host waited while a graph was captured"
+
     def capture(self, run: Callable[[], None]) -> Callable[[], None] | None:
         if not self.captures:
             return None

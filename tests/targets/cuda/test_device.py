@@ -102,6 +102,14 @@ def test_one_captured_call_serves_every_mini_batch(device):
     assert device.replays == 5
 
 
+def test_a_profile_times_every_instruction(device):
+    x = T.dmatrix("x")
+    f = tinygraph.function([x], T.dot(T.tanh(x), x).sum(axis=0), mode=Mode(target="cuda"), profile=True)
+    f(np.ones((3, 3)))
+    f(np.ones((3, 3)))
+    assert [(e.calls, e.seconds > 0) for e in f.profile.entries.values()] == [(2, True)] * 3
+
+
 def test_nothing_of_cupy_is_loaded_before_it_is_needed():
     code = "import sys, tinygraph, tinygraph.targets.cuda.device; print('cupy' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

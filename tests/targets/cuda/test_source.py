@@ -43,16 +43,35 @@ extern "C" __global__ void __launch_bounds__(256) points(i64 size, int n0, const
 }"""  # fmt: skip
 
 
-def test_contiguous_operands_need_no_index_arithmetic(device):
+def test_contiguous_operands_move_sixteen_bytes_at_a_time(device):
     x, y = T.ftensor3("x"), T.ftensor3("y")
     assert kernel_of(compiled([x, y], x - 2 * y, ones(2, 3, 4), ones(2, 3, 4))) == """\
-extern "C" __global__ void __launch_bounds__(256) points(i64 size, const float* __restrict__ x0, const float* __restrict__ x1, float* x2) {
-    for (i64 flat = grid_thread(); flat < size; flat += grid_threads()) {
-        const int i = (int)flat;
+extern "C" __global__ void __launch_bounds__(256) packs(i64 size, const float* __restrict__ x0, const float* __restrict__ x1, float* x2) {
+    const i64 packs = (is_aligned<4>(x0) && is_aligned<4>(x1) && is_aligned<4>(x2)) ? size / 4 : 0;
+    for (i64 pack = grid_thread(); pack < packs; pack += grid_threads()) {
+        const i64 i = pack * 4;
+        const Pack<float, 4> in0 = load_pack<4>(x0 + i);
+        const Pack<float, 4> in1 = load_pack<4>(x1 + i);
+        Pack<float, 4> out0;
+#pragma unroll
+        for (int lane = 0; lane < 4; ++lane) {
+            const float t0 = (in0.lane[lane] - (2.0f * in1.lane[lane]));
+            out0.lane[lane] = t0;
+        }
+        store_pack(x2 + i, out0);
+    }
+    for (i64 i = packs * 4 + grid_thread(); i < size; i += grid_threads()) {
         const float t0 = (x0[i] - (2.0f * x1[i]));
         x2[i] = t0;
     }
 }"""  # fmt: skip
+
+
+def test_a_view_by_a_host_integer_reads_it_from_memory(device):
+    x, i = T.fvector("x"), T.lscalar("i")
+    text = kernel_of(compiled([x, i], T.exp(x[i : i + 5]), ones(9), 2))
+    assert "const i64* __restrict__ call" in text and "= call[0];" in text
+    assert "const float* __restrict__ x0 = y0 + p" in text
 
 
 def test_softmax_is_one_kernel_that_keeps_its_totals_in_registers(device):

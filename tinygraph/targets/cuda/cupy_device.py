@@ -183,6 +183,9 @@ class CupyDevice:
         pointer = self.cp.cuda.MemoryPointer(memory, 0)
         return self.cp.ndarray(tuple(shape), kind, pointer, tuple(s * kind.itemsize for s in strides))
 
+    def synchronize(self) -> None:
+        self._stream().synchronize()
+
     # -- captured calls -------------------------------------------------------------------------------------------
 
     def capture(self, run: Callable[[], None]) -> Callable[[], None] | None:

@@ -88,6 +88,9 @@ class Device(Protocol):
     def view(self, address: int, shape: Sequence[int], strides: Sequence[int], dtype: str, owner: Any) -> Any:
         """Memory of ours as an array for ``routine``; ``strides`` in elements."""
 
+    def synchronize(self) -> None:
+        """Wait for all that was queued."""
+
     def capture(self, run: Callable[[], None]) -> Callable[[], None] | None:
         """``run``'s launches recorded once; what comes back replays them. None where that cannot be done."""
 

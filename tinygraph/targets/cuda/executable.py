@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -45,6 +46,8 @@ class CudaExecutable:
         self.checking = [x for x in self.printer.launches() if x.checks]
         for slot, x in enumerate(self.checking):
             x.slot = slot
+        #: records ``(instruction, begin, end)``; a profiled call waits after each instruction and is never captured
+        self.record = program.profile.register(program) if program.profile is not None else None
         self.call = self._run
         self._pool: list[Workspace] = []
 
@@ -160,6 +163,8 @@ class Workspace:
 
         The first call with a key runs step by step, the second is captured: many keys are seen only once.
         """
+        if self.e.record is not None:
+            return self._timed(f)
         if not self.e.fixed:
             return self._steps(f)
         key = (*f.base.values(), *(f.params[name] for name in self.e.baked))
@@ -180,6 +185,15 @@ class Workspace:
         for s in self.e.steps:
             s.run(f)
 
+    def _timed(self, f: Frame) -> None:
+        self.device.synchronize()
+        for k, part in enumerate(self.e.printer.parts):
+            begin = time.perf_counter()
+            for s in part:
+                s.run(f)
+            self.device.synchronize()
+            self.e.record(k, begin, time.perf_counter())  # type: ignore[misc]
+
     def _check(self) -> None:
         """Raise for the first index that was out of range; nothing of the call is kept then."""
         words = np.empty((len(self.e.checking), 3), "int64")
@@ -188,7 +202,7 @@ class Workspace:
             if bad:
                 self.device.clear(self.error, self._error_bytes)
                 error = IndexOutOfRange(f"index {index} is out of range for a dimension of size {size}")
-                blame(error, launch.source)
+                blame(error, launch.blamed(size))
                 raise error
 
     def _result(self, f: Frame, r: Ref, borrowed: bool) -> Any:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tinygraph.program.expr import postorder
 from tinygraph.program.instructions import Branch, Host, Instruction, Loop, Program, Routine
 from tinygraph.program.text import nest_text
 from tinygraph.targets.cuda.device import Device
 from tinygraph.targets.cuda.kernel import Kernel, Tuning, assembled
+from tinygraph.targets.cuda.packs import packs, print_packs
 from tinygraph.targets.cuda.points import points, print_points
 from tinygraph.targets.cuda.products import as_gemm, print_contraction
 from tinygraph.targets.cuda.reductions import print_reduce
@@ -15,7 +17,7 @@ from tinygraph.targets.cuda.rows import print_rows
 from tinygraph.targets.cuda.scatters import print_scatter
 from tinygraph.targets.cuda.schedule import Run, schedule
 from tinygraph.targets.cuda.steps import BranchStep, HostStep, Launch, LoopStep, Product, RoutineStep, Step
-from tinygraph.targets.cuda.writer import Scratch
+from tinygraph.targets.cuda.writer import Scratch, expressions
 
 
 class ProgramPrinter:
@@ -26,7 +28,9 @@ class ProgramPrinter:
         self.device = device
         self.tuning = tuning
         self.runs = schedule(program.instructions)
-        self.steps = self._block(program.instructions)
+        #: the steps of each instruction of the program
+        self.parts = [self._instruction(i) for i in program.instructions]
+        self.steps = [step for part in self.parts for step in part]
 
     def _block(self, block: Sequence[Instruction]) -> list[Step]:
         return [step for i in block for step in self._instruction(i)]
@@ -50,7 +54,9 @@ class ProgramPrinter:
         if r.form != "rows" and points(r.nests[0]) == 0:
             return []
         if r.form == "points":
-            found = [print_points(r.nests, r.unstored, self.tuning)]
+            width = packs(r.nests) if not self._moved(r) else 0
+            found = [print_packs(r.nests, r.unstored, width, self.tuning) if width > 1
+                     else print_points(r.nests, r.unstored, self.tuning)]  # fmt: skip
         elif r.form == "reduce":
             found = print_reduce(r.nests, r.unstored, self.tuning)
         elif r.form == "rows":
@@ -64,7 +70,15 @@ class ProgramPrinter:
                 return [Product(gemm, comment)]
             found, macros = print_contraction(r.nests[0], r.roles, self.tuning)
         source = next((n.source for n in r.nests if getattr(n, "source", None) is not None), None)
-        return [Launch(k, comment if j == 0 else [], source, macros) for j, k in enumerate(found)]
+        launches = [Launch(k, comment if j == 0 else [], source, macros) for j, k in enumerate(found)]
+        for x in launches:
+            x.bounds = [e.attr for n in r.nests for root in expressions(n) for e in postorder(root) if e.op == "index"]
+        return list(launches)
+
+    def _moved(self, r: Run) -> bool:
+        """Whether a pointer is computed from the call's integers, inside the kernel's body."""
+        accesses = [a for n in r.nests for a in [*n.accesses(), n.out]]
+        return any(name in self.tuning.integers for a in accesses for name, _ in a.params)
 
     # -- what was printed -----------------------------------------------------------------------------------------
 

@@ -33,8 +33,9 @@ def print_rows(nests: Sequence[Nest], outer: int, unstored: set[Buffer], tuning:
     count = 1
     for e in nests[0].extents[:outer]:
         count *= e
+    body = "\n".join(p.prologue + lines)
     return printed("rows", "rows.cuh", p, [("i64", count)], covering(count, per_block, tuning), (width, per_block),
-                   parameters=p.text, definitions="", scratch_type=_scratch(nests), body="\n".join(p.prologue + lines))  # fmt: skip
+                   parameters=p.text, definitions="", scratch_type=_scratch(nests), body=body)  # fmt: skip
 
 
 def _must_wait(nest: Nest, later: Sequence[Nest], store: bool) -> bool:

@@ -73,12 +73,18 @@ class Launch(Step):
         self.kernel = kernel
         self.comment = list(comment)
         self.source = source  # where in the graph it comes from
+        self.bounds: list[Any] = []  # sizes that indices are checked against, which know whose index it is
         self.macros = macros or {}
         self.function: Callable[..., None] | None = None
         #: which of the program's error words this launch writes, if it checks indices
         self.checks = any(isinstance(a, ErrorWords) for a in kernel.arguments)
         self.slot = 0
         self._arguments = [self._error if isinstance(a, ErrorWords) else _resolver(a) for a in kernel.arguments]
+
+    def blamed(self, size: int) -> Any:
+        """Where in the graph an index was checked against ``size``."""
+        found = (getattr(b, "source", None) for b in self.bounds if b == size)
+        return next((source for source in found if source is not None), self.source)
 
     def _error(self, f: Frame) -> int:
         return f.error + ERROR_BYTES * self.slot

@@ -155,7 +155,7 @@ class Axes:
 
     def __init__(self, axes: Sequence[int], nests: Sequence[Nest], prefix: str, taken: int = 0):
         extents = nests[0].extents
-        fixed = {x.attr for n in nests for e in _expressions(n) for x in postorder(e) if x.op == "axis"}
+        fixed = {x.attr for n in nests for e in expressions(n) for x in postorder(e) if x.op == "axis"}
         strides = [a.strides for n in nests for a in [*n.accesses(), n.out]]
         groups: list[list[int]] = []
         for k in axes:
@@ -210,7 +210,7 @@ def _stride(strides: Sequence[int], k: int) -> int:
     return strides[k] if k < len(strides) else 0
 
 
-def _expressions(n: Nest) -> list[Expr]:
+def expressions(n: Nest) -> list[Expr]:
     """Every expression that a nest evaluates, addresses included."""
     found = [n.expr] + ([n.out.dynamic] if n.out.dynamic is not None else [])
     for e in list(found):
