@@ -30,7 +30,7 @@ from tinygraph.program.instructions import (
 from tinygraph.targets.blas_threads import single_threaded_blas
 from tinygraph.targets.llvm import machine as vm
 from tinygraph.targets.llvm.collapse import collapsed
-from tinygraph.targets.llvm.kernel import Kernel, KernelPrinter
+from tinygraph.targets.llvm.printed import kernel
 from tinygraph.targets.llvm.products import as_product, product_text
 from tinygraph.targets.llvm.setters import setter_text
 from tinygraph.targets.llvm.tiles import schedule
@@ -64,11 +64,12 @@ address_of: Callable[[np.ndarray], int] = address
 _check_address()
 
 
-def load(text: str) -> Any:
-    """The library with ``kernel`` made from a module's text; each text once in a process."""
-    found = _libraries.get(text)
+def load(text: str | Callable[[], str], digest: str | None = None) -> Any:
+    """The library with ``kernel`` made from a module's text, which ``digest`` names; each once in a process."""
+    name = digest or str(text)
+    found = _libraries.get(name)
     if found is None:
-        found = _libraries[text] = _engine().load(text, ["kernel"])
+        found = _libraries[name] = _engine().load(text, ["kernel"], key=digest)
     return found
 
 
@@ -114,7 +115,7 @@ class LlvmExecutable:
         self.contexts: list[tuple[int, list[Any]]] = []
         self.code: list[int] = []
         self.origin_of: dict[int, Instruction] = {}
-        self.texts: list[tuple[str, str]] = []
+        self.texts: list[tuple[str, Any]] = []
         self.scratch = 0
         self.uses_blas = False
         self.work = 0
@@ -202,16 +203,16 @@ class LlvmExecutable:
         product = as_product(g.nests[0]) if len(g.nests) == 1 else None
         if product is not None and product.work > 0:
             self.uses_blas = True
-            self.texts.append((g.label, product_text(product.dtype)))
+            self.texts.append((g.label, load(product_text(product.dtype))))
             grain = 0
             if product.work > 1_000_000 and self.threads > 1:
                 grain = max(1, -(-product.rows // self.threads))
             self._kernel(load(product_text(product.dtype)), product.slots, product.rows, grain, g)
             self.work += product.work // 8
             return
-        target = _engine().target
-        printed: Kernel = KernelPrinter(g, target.vector_bits, triple=target.triple, features=target.features).print()
-        self.texts.append((g.label, printed.text))
+        printed, digest = kernel(g, _engine())
+        library = load(printed.text, digest)
+        self.texts.append((g.label, library))
         self.scratch = max(self.scratch, printed.scratch)
         work = sum(n.points * n.expr.weight for n in g.nests)
         self.work += work
@@ -223,7 +224,7 @@ class LlvmExecutable:
                 grain = -(-printed.extent // (8 * self.threads))
             if printed.exact or printed.extent > 4 * printed.step * self.threads:
                 grain = -(-grain // printed.step) * printed.step
-        self._kernel(load(printed.text), printed.slots, printed.extent, grain, g)
+        self._kernel(library, printed.slots, printed.extent, grain, g)
 
     def _kernel(self, library: Any, slots: list[Any], extent: int, grain: int, i: Instruction) -> None:
         self._keep.append(library)
@@ -274,11 +275,8 @@ class LlvmExecutable:
     def source(self, kind: str = "ir") -> str:
         """The kernels: ``"ir"`` as printed, ``"optimised"``, or ``"asm"``."""
         parts = []
-        for label, text in self.texts:
-            if kind == "asm":
-                text = load(text).asm_text()
-            elif kind == "optimised":
-                text = load(text).ir_text(optimized=True)
+        for label, library in self.texts:
+            text = library.asm_text() if kind == "asm" else library.ir_text(optimized=kind == "optimised")
             parts.append(f"; {label}\n{text}")
         return "\n".join(parts)
 

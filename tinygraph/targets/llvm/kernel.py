@@ -53,7 +53,7 @@ class Kernel:
     """The printed function and what it needs to be called."""
 
     def __init__(
-        self, text: str, slots: list[Any], extent: int, parallel: bool, scratch: int, step: int, exact: bool = False
+        self, text: Any, slots: list[Any], extent: int, parallel: bool, scratch: int, step: int, exact: bool = False
     ):  # fmt: skip
         self.text = text
         self.slots = slots  # ints, or ("buffer", Buffer), ("param", name), ("bound", size that an index is checked against)
@@ -243,7 +243,7 @@ class KernelPrinter:
             self._start_reduction(nest, node)
         n = self.size(node.extent, (node.nests[0], node.depth))
         first, last = (self.begin, self.end) if parallel else (ir.Constant(I64, 0), n)
-        if any(n in self.totals and node.depth == n.kinds.rindex("r") for n in node.nests):
+        if any(n in self.totals and node.depth == _emptied_at(n) for n in node.nests):
             self._summing_loop(node, first, last)
         elif node.vector:
             self._vector_loop(node, first, last)
@@ -271,9 +271,11 @@ class KernelPrinter:
         b.position_at_end(after)
 
     def _summing_loop(self, node: Loop, first: ir.Value, last: ir.Value) -> None:
-        """The innermost loop of long sums, in blocks that each end with the accumulators' emptying."""
+        """A loop of long sums in blocks that each end with the accumulators' emptying."""
         b = self.b
-        length = ir.Constant(I64, _TERMS * (self.lanes if node.vector else 1))
+        emptied = [n for n in node.nests if n in self.totals and node.depth == _emptied_at(n)]
+        inner = min(_reduced(n, node.depth + 1) for n in emptied)
+        length = ir.Constant(I64, max(1, _TERMS // max(inner, 1)) * (self.lanes if node.vector else 1))
 
         def block(i: ir.Value) -> None:
             end = b.add(i, length)
@@ -282,9 +284,8 @@ class KernelPrinter:
                 self._vector_loop(node, i, end)
             else:
                 self._loop(i, end, 1, lambda j: self._iteration(node, j))
-            for nest in node.nests:
-                if nest in self.totals:
-                    self._empty(nest)
+            for nest in emptied:
+                self._empty(nest)
 
         self._loop(first, last, length.constant, block)
 
@@ -786,12 +787,18 @@ def _better(b: ir.IRBuilder, kind: str, x: ir.Value, y: ir.Value, dtype: str) ->
     return (b.icmp_signed if scalars.is_signed(dtype) else b.icmp_unsigned)(sign, x, y)
 
 
-def _reduced(nest: Nest) -> int:
-    """Points of a nest's reduction axes."""
+def _reduced(nest: Nest, depth: int = 0) -> int:
+    """Points of a nest's reduction axes from ``depth`` on."""
     n = 1
-    for e, kind in zip(nest.extents, nest.kinds, strict=True):
+    for e, kind in zip(nest.extents[depth:], nest.kinds[depth:], strict=True):
         n *= e if kind == "r" else 1
     return n
+
+
+def _emptied_at(nest: Nest) -> int:
+    """The loop after some rounds of which a long sum's accumulator is emptied: the innermost with terms enough."""
+    axes = [k for k, kind in enumerate(nest.kinds) if kind == "r"]
+    return next((k for k in reversed(axes) if _reduced(nest, k) > _TERMS), axes[0])
 
 
 def _separate(nest: Nest) -> bool:

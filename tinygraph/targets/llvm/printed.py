@@ -1,0 +1,128 @@
+"""Kernels that need no printing: what a group's printed function is called with, kept by the group's description.
+
+Printing takes longer than linking what the disk holds. So beside the object code, which is kept by the text it was
+compiled from, the cache holds for each group described here the text's digest and the numbers of the kernel's table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tinygraph.program.expr import Access, Expr, postorder
+from tinygraph.program.instructions import Buffer, Group
+from tinygraph.targets.llvm.cache import content_key
+from tinygraph.targets.llvm.engine import Engine
+from tinygraph.targets.llvm.kernel import Kernel, KernelPrinter
+
+_kernels: dict[str, dict[str, Any]] = {}
+
+
+def kernel(group: Group, engine: Engine) -> tuple[Kernel, str]:
+    """The group's kernel, and the digest of its text; ``Kernel.text`` is a function that prints it."""
+    names = Names()
+    description = names.group(group)
+
+    def text() -> str:
+        return _printer(group, engine).print().text
+
+    record = _kernels.get(description)
+    if record is None:
+        record = _kernels[description] = _stored(description, names, group, engine)
+    slots = [names.slot(s) for s in record["slots"]]
+    made = Kernel(text, slots, record["extent"], record["parallel"], record["scratch"], record["step"], record["exact"])
+    return made, record["digest"]
+
+
+def _stored(description: str, names: Names, group: Group, engine: Engine) -> dict[str, Any]:
+    """The record of a group from the disk; printed if it is not there."""
+    key = content_key("printed", _version(), engine.target, description)
+    found = engine.cache.get(key) if engine.cache is not None else None
+    if found is not None:
+        record: dict[str, Any] = json.loads(found)
+        return record
+    k = _printer(group, engine).print()
+    record = {
+        "digest": hashlib.sha256(k.text.encode()).hexdigest(), "slots": [names.as_data(s) for s in k.slots],
+        "extent": k.extent, "parallel": k.parallel, "scratch": k.scratch, "step": k.step, "exact": k.exact,
+    }  # fmt: skip
+    if engine.cache is not None:
+        engine.cache.put(key, json.dumps(record).encode())
+    return record
+
+
+def _printer(group: Group, engine: Engine) -> KernelPrinter:
+    target = engine.target
+    return KernelPrinter(group, target.vector_bits, triple=target.triple, features=target.features)
+
+
+@cache
+def _version() -> str:
+    """A digest of the code that prints."""
+    here = Path(__file__).parent
+    files = sorted([*here.glob("*.py"), *here.parent.parent.joinpath("program").glob("*.py")])
+    return hashlib.sha256(b"\0".join(f.read_bytes() for f in files)).hexdigest()
+
+
+class Names:
+    """Numbers for a group's buffers and checked indices, in order of appearance."""
+
+    def __init__(self) -> None:
+        self.buffers: dict[Buffer, int] = {}
+        self.bounds: list[Any] = []
+
+    def group(self, g: Group) -> str:
+        """Everything that a group's kernel depends on."""
+        parts = []
+        for n in g.nests:
+            parts.append(repr((n.extents, n.kinds, n.combine, n.accumulate)))
+            parts.append(self._expression(n.expr))
+            parts.append(self._access(n.out))
+        private = sorted(self.buffers[b] for b in g.private if b in self.buffers)
+        return f"{g.outer} {private} " + ";".join(parts)
+
+    def _buffer(self, b: Buffer) -> int:
+        return self.buffers.setdefault(b, len(self.buffers))
+
+    def _access(self, a: Access) -> str:
+        dynamic = "" if a.dynamic is None else self._expression(a.dynamic)
+        return f"{self._buffer(a.buffer)}:{a.buffer.dtype}+{a.offset}{a.strides}{a.params}[{dynamic}]"
+
+    def _expression(self, e: Expr) -> str:
+        number: dict[int, int] = {}
+        parts = []
+        for x in postorder(e):
+            number[id(x)] = len(number)
+            attr = ""
+            if x.op == "load":
+                attr = self._access(x.attr)
+            elif x.op == "index":
+                attr = f"{int(x.attr)}"
+                self.bounds.append(x.attr)
+            elif x.attr is not None:
+                attr = repr(x.attr)
+            parts.append(f"{x.op}.{x.dtype}({','.join(str(number[id(a)]) for a in x.args)}){attr}")
+        return " ".join(parts)
+
+    def as_data(self, s: Any) -> Any:
+        """A number of the kernel's table without reference to this program's objects."""
+        if not isinstance(s, tuple):
+            return int(s)
+        kind, what = s
+        if kind == "buffer":
+            return [kind, self.buffers[what]]
+        if kind == "bound":
+            return [kind, next(k for k, b in enumerate(self.bounds) if b is what)]
+        return [kind, what]
+
+    def slot(self, data: Any) -> Any:
+        """The other way around, with this program's objects."""
+        if not isinstance(data, list):
+            return data
+        kind, what = data
+        if kind == "buffer":
+            return kind, list(self.buffers)[what]
+        return kind, self.bounds[what] if kind == "bound" else what
