@@ -88,7 +88,8 @@ def numpy_scalar(data: Any) -> Any:
 
 
 __all__ = [
-    "Apply", "AsTensorError", "Assert", "EmptyConstantError", "ExtractDiag", "Op", "Rop", "ShapeError", "TensorConstant",
+    "Apply", "AsTensorError", "Assert", "EmptyConstantError", "ExtractDiag", "Op", "Rop", "ShapeError",
+    "TensorConstant",
     "TensorSharedVariable", "TensorType", "TensorVariable", "Type", "all_dtypes", "ancestors", "assert_op",
     "check_equal_numpy", "complex_dtypes", "consider_constant", "continuous_dtypes", "discrete_dtypes", "float_dtypes",
     "gradient", "int_dtypes", "integer_dtypes", "may_share_memory", "numeric_grad", "numpy_scalar",
