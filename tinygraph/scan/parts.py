@@ -25,7 +25,11 @@ class Given:
 
 @dataclass(eq=False)
 class StatePart:
-    """A state: outer initial rows, inner readings by tap, inner new value; ``result`` is the old node's history."""
+    """A state: outer initial rows, inner readings by tap, inner new value.
+
+    ``results``: the old node's histories that it stands for; ``windows``: those that held the newest rows only, and how
+    many.
+    """
 
     init: Variable
     taps: list[int]
@@ -34,6 +38,10 @@ class StatePart:
     readings: list[Variable]
     new: Variable
     results: list[Variable] = field(default_factory=list)
+    windows: list[tuple[Variable, int]] = field(default_factory=list)
+
+    def all_results(self) -> list[Variable]:
+        return self.results + [v for v, _ in self.windows]
 
 
 @dataclass(eq=False)
@@ -155,6 +163,9 @@ class Parts:
         parts: list[Any] = [*self.states, *self.outs]
         for part, new in zip(parts, node.outputs, strict=False):
             replace.update({old: new for old in part.results})
+        for s, history in zip(self.states, node.outputs, strict=False):
+            h: Any = history
+            replace.update({old: h[:k] if spec.backwards else h[-k:] for old, k in s.windows})
         if self.stop is not None:
             replace.update({old: node.outputs[-1] for old in self.steps_results})
         return node, replace

@@ -37,7 +37,7 @@ def keep(fgraph: FunctionGraph, context: Context) -> None:
         shrunk: list[tuple[Any, list[Read]]] = []
         steps = int(np.asarray(parts.n_steps.data)) if isinstance(parts.n_steps, Constant) else None
         for part in [*parts.states, *parts.outs]:
-            if part.keep is not None or len(part.results) != 1:
+            if part.keep is not None or len(part.results) != 1 or getattr(part, "windows", None):
                 continue
             depth = part.depth if isinstance(part, StatePart) else 0
             reads = _reads(fgraph, part.results[0], depth, steps)

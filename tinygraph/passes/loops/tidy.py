@@ -122,8 +122,10 @@ def _spread_along_time(outer: Variable) -> Variable | None:
 def _merge_states(parts: Parts) -> bool:
     """States that start alike and are computed alike become one."""
     classes: dict[Any, list[StatePart]] = {}
+    known_end = parts.stop is None and parts.limit is None  # else where a window ends only the run knows
     for s in parts.states:
-        classes.setdefault((_key(s.init), s.depth, s.new.type.dtype), []).append(s)
+        key = (_key(s.init), s.depth, s.new.type.dtype, None if known_end else s.keep)
+        classes.setdefault(key, []).append(s)
     twins = {s: group[0] for group in classes.values() for s in group[1:]}
     while twins:
         assumed = {v: _reading(twins[s], k) for s in twins for k, v in zip(s.taps, s.readings, strict=True)}
@@ -143,14 +145,25 @@ def _merge_states(parts: Parts) -> bool:
                 kept.readings.append(v)
             else:
                 replace[v] = u
-        kept.keep = None if s.keep is None or kept.keep is None else max(s.keep, kept.keep)
-        if s.keep == kept.keep or s.keep is None:
-            kept.results += s.results
-    # a shorter window of the same history is left to itself: it costs nothing once the loops are one
-    twins = {s: kept for s, kept in twins.items() if s.results[0] in kept.results}
+        _share_history(kept, s)
     parts.substitute(replace)
     parts.states = [s for s in parts.states if s not in twins]
     return bool(twins)
+
+
+def _share_history(kept: StatePart, s: StatePart) -> None:
+    """Let ``kept`` stand for ``s`` too: with all rows if either has them, with as many as the longer window else."""
+    if kept.keep == s.keep:
+        kept.results += s.results
+        kept.windows += s.windows
+        return
+    for part in (kept, s):
+        if part.keep is not None:
+            part.windows += [(v, part.keep) for v in part.results]
+            part.results = []
+    kept.results += s.results
+    kept.windows += s.windows
+    kept.keep = None if kept.keep is None or s.keep is None else max(kept.keep, s.keep)
 
 
 def _reading(s: StatePart, k: int) -> Variable | None:
@@ -191,7 +204,7 @@ def _merge_outputs(parts: Parts) -> None:
 def _drop_dead(parts: Parts, is_used: Callable[[Variable], bool]) -> None:
     """Leave out outputs nobody uses, and states that neither are used nor lead to anything that is."""
     parts.outs = [o for o in parts.outs if any(map(is_used, o.results))]
-    live = [s for s in parts.states if any(map(is_used, s.results))]
+    live = [s for s in parts.states if any(map(is_used, s.all_results()))]
     while True:
         roots = (
             [s.new for s in live]
