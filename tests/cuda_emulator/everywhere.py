@@ -11,7 +11,6 @@ import pytest
 @pytest.fixture(autouse=True)
 def _everything_on_the_emulated_gpu():
     from cuda_emulator.device import EmulatedDevice
-
     from tinygraph.config import config
     from tinygraph.targets.cuda.device import installed
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -44,7 +44,8 @@ def _nest_bytes(n: Nest, private: Iterable[Any]) -> int:
     points: dict[Any, int] = defaultdict(int)
     for a in {x.attr for x in loads(n.expr)} | {n.out}:
         if a.buffer not in private:
-            points[a.buffer] += int(np.prod([e for e, s in zip(n.extents, a.strides, strict=True) if s], dtype=np.int64))
+            moved = [e for e, s in zip(n.extents, a.strides, strict=True) if s]
+            points[a.buffer] += int(np.prod(moved, dtype=np.int64))
     return sum(min(count, max(b.size, 1)) * b.itemsize for b, count in points.items())
 
 

@@ -27,7 +27,7 @@ def get_test_value(v: Variable) -> Any:
     pad = v.__dict__.get("_tag")
     if pad is None or not hasattr(pad, "test_value"):
         raise AttributeError(f"{v} of type {v.type} has no test value; set {v}.tag.test_value")
-    return v.type.filter(pad.test_value, allow_downcast=True)
+    return v.type.filter(pad.__dict__["test_value"], allow_downcast=True)
 
 
 def compute(node: Apply) -> None:
@@ -56,7 +56,7 @@ def compute(node: Apply) -> None:
             error.add_note(f"  built at {node.origin.text()}")
         raise
     for out, value in zip(node.outputs, outputs, strict=True):
-        out.tag.test_value = value
+        out.tag.__dict__["test_value"] = value
 
 
 def _missing(node: Apply, error: Exception, how: str) -> None:

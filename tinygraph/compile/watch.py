@@ -121,7 +121,7 @@ def _range(x: Any) -> str:
 
 
 class Cells:
-    """A node's values as Theano hands them to monitors: ``fn.inputs`` and ``fn.outputs``, lists of one-element lists."""
+    """A node's values as Theano hands them to monitors: ``inputs`` and ``outputs``, lists of one-element lists."""
 
     def __init__(self, inputs: Sequence[Any], outputs: Sequence[Any]):
         self.inputs = [[x] for x in inputs]
@@ -228,9 +228,12 @@ class DebugMode(WatchingMode):
     def after(self, call: WatchedCall, index: int, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
         allowed = {i for which in node.op.destroy_map.values() for i in which}
         for i, (old, new) in enumerate(zip(call.__dict__["copies"], inputs, strict=True)):
-            if i not in allowed and isinstance(old, np.ndarray) and not np.array_equal(old, new, equal_nan=_floats(old)):
+            if i in allowed or not isinstance(old, np.ndarray):
+                continue
+            if not np.array_equal(old, new, equal_nan=_floats(old)):
                 raise DebugModeError(
-                    f"DebugMode: {node.op} changed its input {i} without saying so in destroy_map\n{describe(node, inputs)}"
+                    f"DebugMode: {node.op} changed its input {i} without saying so in destroy_map\n"
+                    f"{describe(node, inputs)}"
                 )
         for out, value in zip(node.outputs, outputs, strict=True):
             try:

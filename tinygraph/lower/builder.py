@@ -138,7 +138,9 @@ class Builder:
 
         return Array(data.shape, data.dtype.name, thunk=make, value=data)
 
-    def view(self, x: Array, shape: Sequence[int], strides: Sequence[int], shift: Sequence[tuple[Any, int]] = ()) -> Array:
+    def view(
+        self, x: Array, shape: Sequence[int], strides: Sequence[int], shift: Sequence[tuple[Any, int]] = ()
+    ) -> Array:
         """``x``'s memory seen with other sizes and strides, moved by ``sum(index * stride)``; nothing runs."""
         ref = x.ref
         offset, params = ref.offset, dict(ref.params)

@@ -143,7 +143,7 @@ class _Joined:
                     source=nest.source, label=" + ".join([*labels, nest.label]))  # fmt: skip
 
     def _expression(self, nest: Nest, axes: list[int], n: int) -> Expr:
-        """The nest's expression over the ``n`` axes of another: its axis ``j`` is that one's ``axes[j]`` (-1: size 1)."""
+        """The nest's expression over the ``n`` axes of another: its axis ``j`` is ``axes[j]`` there (-1: size 1)."""
         children = self.children.get(nest, {})
         moved: dict[Access, Expr] = {}
 

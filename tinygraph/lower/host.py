@@ -90,7 +90,9 @@ def is_host_leaf(v: Variable) -> bool:
     return isinstance(v.type, TensorType) and v.type.ndim == 0 and v.type.dtype[0] in "iu"
 
 
-def print_host_function(leaves: Sequence[Variable], results: Sequence[Any], name: str) -> tuple[str, Callable[..., Any]]:
+def print_host_function(
+    leaves: Sequence[Variable], results: Sequence[Any], name: str
+) -> tuple[str, Callable[..., Any]]:
     """Source and function: the arrays of ``leaves`` (a sequence) -> tuple of ints, the values of ``results``."""
     printer = PythonPrinter()
     found = [printer.name(r) for r in results]

@@ -292,7 +292,8 @@ class GraphLowering:
                 out = self.b.empty(self.b.shapes[v], v.type.dtype)
             else:
                 dense = isinstance(v.type, TensorType)
-                dtype, ndim = (v.type.dtype, v.type.ndim) if dense else ("object", 0)  # type: ignore[attr-defined]
+                dtype: Any = v.type.dtype if dense else "object"
+                ndim = v.type.ndim if dense else 0  # type: ignore[attr-defined]
                 buffer = self.b.buffer(0, dtype, "dynamic")
                 out = Array((0,) * ndim, dtype, Ref(buffer, (0,) * ndim, (0,) * ndim))
             self.arrays[v] = out

@@ -45,7 +45,7 @@ class Expr:
         self.dtype = dtype
         self.attr = attr
         #: size of the expression written out as a tree (shared parts counted each time, up to a bound)
-        self.weight = min(1 + sum([a.weight for a in args]), 1 << 30)
+        self.weight: int = min(1 + sum([a.weight for a in args]), 1 << 30)
         self._loads: list[Expr] | None = None
 
     # arithmetic; Python numbers take the other operand's dtype

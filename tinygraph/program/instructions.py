@@ -238,7 +238,7 @@ class Host(Instruction):
 
 @dataclass(eq=False)
 class Loop(Instruction):
-    """``body`` run for ``counter`` = 0 .. steps-1 (a host integer parameter of the body), or downwards if ``backwards``.
+    """``body`` run for ``counter`` = 0 .. steps-1 (a host integer parameter of the body), down if ``backwards``.
 
     The body works on the outer program's buffers: sequences, states and outputs are Refs whose params contain the
     counter, or a name in ``body_params``: an expression of the counter alone, such as a position in a ring buffer.

@@ -13,8 +13,8 @@ from tinygraph.lower.fuse import fuse
 from tinygraph.lower.plan import MemoryPlan, plan_memory
 from tinygraph.program.contraction import is_contraction
 from tinygraph.program.instructions import Program
-from tinygraph.targets.numpy import intrinsics, random_words
 from tinygraph.targets.blas_threads import single_threaded_blas
+from tinygraph.targets.numpy import intrinsics, random_words
 from tinygraph.targets.numpy.code import ALIGN
 from tinygraph.targets.numpy.loops import rows
 from tinygraph.targets.numpy.parallel import parallel, split_matmul

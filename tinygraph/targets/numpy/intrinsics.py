@@ -65,7 +65,7 @@ def select(cond: Any, a: Any, b: Any, out: Any) -> Any:
     NumPy's masked copies take 5 to 10 ns an element; integer arithmetic on the bits of numbers runs in vector
     registers and is exact, for infinities and nan too.
     """
-    bits = _BITS.get(out.itemsize)
+    bits: Any = _BITS.get(out.itemsize)
     if bits is None or out.size < 64 or not isinstance(cond, np.ndarray):
         return _select_by_copy(cond, a, b, out)
     mask = cond.astype(bits)

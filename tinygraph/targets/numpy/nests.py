@@ -58,7 +58,7 @@ class NestPrinter:
         shape = list(shape)
         tiled = self.tile is not None and shape and extents[0] != 1 and shape[0] != 1
         if tiled:
-            shape[0] = min(self.tile, shape[0])  # type: ignore[type-var]
+            shape[0] = min(self.tile, shape[0])  # type: ignore[type-var,assignment]
         name = self.code.take(dtype, shape)
         if not tiled:
             return name, name

@@ -27,7 +27,7 @@ def _executor(threads: int) -> ThreadPoolExecutor:
 _here = threading.local()
 
 
-def _shared(work: Callable[..., None], first: int, last: int, scratch: Any) -> None:
+def _shared(work: Callable[..., Any], first: int, last: int, scratch: Any) -> None:
     _here.shared = True
     try:
         with np.errstate(all="ignore"):  # a thread has a state of its own
@@ -36,7 +36,7 @@ def _shared(work: Callable[..., None], first: int, last: int, scratch: Any) -> N
         _here.shared = False
 
 
-def parallel(work: Callable[..., None], n: int, rows: int, scratch: Sequence[Any]) -> None:
+def parallel(work: Callable[..., Any], n: int, rows: int, scratch: Sequence[Any]) -> None:
     """``work(first, last, scratch of the thread)`` over ``0 .. n``, one share for each entry of ``scratch``."""
     threads = len(scratch)
     tiles = -(-n // rows)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.variable import Constant
+from tinygraph.program.expr import Access
 from tinygraph.program.instructions import (
     Branch,
     Group,
@@ -20,9 +21,9 @@ from tinygraph.program.instructions import (
     Ref,
     Routine,
 )
-from tinygraph.program.expr import Access
 from tinygraph.targets.numpy.code import ALIGN, Code, Lines, buffer_name
 from tinygraph.targets.numpy.nests import NestPrinter
+
 
 class ProgramPrinter:
     """Prints ``bind`` and ``run`` of a program; see ``targets/numpy/code.py``."""
