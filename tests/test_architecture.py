@@ -100,3 +100,13 @@ def test_importing_the_package_loads_no_optional_package():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_packages_and_printers_need_no_import_of_their_own():
+    code = """
+import tinygraph as tg
+tg.updates.sgd, tg.datasets, tg.printing.Print, tg.debugprint, tg.pp, tg.subgraph_grad
+assert issubclass(tg.TensorType, object) and tg.Variable is tg.tensor.Variable and tg.Op and tg.Apply and tg.Constant
+assert not hasattr(tg, "no_such_name")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

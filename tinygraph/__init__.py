@@ -11,21 +11,29 @@ from tinygraph.compile.ops import as_op
 from tinygraph.compile.test_values import get_test_value
 from tinygraph.compile.watch import DebugMode, MonitorMode, NanGuardMode, detect_nan
 from tinygraph import gradient
-from tinygraph.gradient import Lop, Rop, grad, hessian, jacobian, verify_grad
+from tinygraph.graph.op import Apply, Op
+from tinygraph.graph.tensortype import TensorType
+from tinygraph.graph.variable import Constant, Variable
+from tinygraph.gradient import Lop, Rop, grad, hessian, jacobian, subgraph_grad, verify_grad
 from tinygraph.scan import foldl, foldr, map, reduce, scan, scan_checkpoints, until  # noqa: A004
 from tinygraph.tensor.lazy import ifelse
 from tinygraph.tensor.shared import shared
 
 __all__ = [
+    "Apply",
+    "Constant",
     "DebugMode",
     "In",
     "Lop",
     "Mode",
     "MonitorMode",
     "NanGuardMode",
+    "Op",
     "OpFromGraph",
     "Out",
     "Rop",
+    "TensorType",
+    "Variable",
     "as_op",
     "clone",
     "config",
@@ -44,7 +52,23 @@ __all__ = [
     "scan",
     "scan_checkpoints",
     "shared",
+    "subgraph_grad",
     "tensor",
     "until",
     "verify_grad",
 ]
+
+# What few programs use is loaded when it is first asked for.
+_PACKAGES = ("datasets", "printing", "updates")
+_FUNCTIONS = {"debugprint": "printing", "pp": "printing", "pprint": "printing"}
+
+
+def __getattr__(name: str):  # noqa: ANN202
+    """``tinygraph.updates``, ``tinygraph.printing`` and ``tinygraph.datasets`` need no import of their own."""
+    from importlib import import_module
+
+    if name in _PACKAGES:
+        return import_module(f"tinygraph.{name}")
+    if name in _FUNCTIONS:
+        return getattr(import_module(f"tinygraph.{_FUNCTIONS[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -374,3 +374,15 @@ def test_without_posix_threads_loops_run_serially():
 def test_the_pool_compiles_for_aarch64():
     code = Engine(Target("aarch64-unknown-linux-gnu", "neoverse-n1", "")).assembly(pool_source(machine="aarch64"))
     assert "isb" in code and "tinygraph_parallel_for" in code
+
+
+def test_an_interrupt_stops_no_later_work(pool):
+    heard = []
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+    try:
+        with pool.interruptible():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard == [1] and pool.interrupted
+    assert ctypes.c_int32.from_address(pool.interrupt_address).value == 0

@@ -152,7 +152,7 @@ class Pool:
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C has come since the last :meth:`interruptible` was entered."""
-        return self._flag.value != 0
+        return self._interruptible.came or self._flag.value != 0
 
 
 class _Interruptible:
@@ -168,6 +168,7 @@ class _Interruptible:
         self._set.argtypes, self._set.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
         self._depth = 0
         self._previous: int | None = None
+        self.came = False
 
     def __enter__(self) -> None:
         if threading.get_ident() != threading.main_thread().ident:
@@ -176,6 +177,7 @@ class _Interruptible:
         if self._depth > 1:
             return
         self._flag.value = 0
+        self.came = False
         self._previous = self._get(signal.SIGINT)
         if self._is_real():
             self._chain(self._previous)  # before the handler that reads it
@@ -185,8 +187,11 @@ class _Interruptible:
         if threading.get_ident() != threading.main_thread().ident:
             return
         self._depth -= 1
-        if self._depth == 0 and self._is_real():
-            self._set(signal.SIGINT, self._previous)
+        if self._depth == 0:
+            if self._is_real():
+                self._set(signal.SIGINT, self._previous)
+            # Short programs poll the flag too, without entering: it must not stop one that nobody interrupted.
+            self.came, self._flag.value = self._flag.value != 0, 0
 
     def _is_real(self) -> bool:
         """Whether there is a handler to go before: 0 and 1 stand for the system's default and for ignoring."""
