@@ -127,11 +127,39 @@ def _duration(seconds: float) -> str:
     return f"{seconds * 1e6:9.2f} us" if seconds < 1e-3 else f"{seconds * 1e3:9.2f} ms"
 
 
+def page(results: dict[str, Any]) -> str:
+    """The results as Markdown."""
+    m = results["machine"]
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Printed by `python -m tests.benchmarks --markdown docs/benchmarks.md` on {results['date']}, on a shared virtual "
+        f"machine with {m['cpus']} {m['architecture']} CPUs, Python {m['python']}, NumPy {m['numpy']}: "
+        f"{m['gemm GFLOP/s']} GFLOP/s in float32 matrix products and {m['copy GB/s']} GB/s in copies, measured in the same "
+        "run. Medians; all candidates of a work take turns, with the same number of threads.",
+        "",
+        "| work | implementation | time | of the best peer |",
+        "| --- | --- | --- | --- |",
+    ]
+    for work, times in results["works"].items():
+        best = min((t for name, t in times.items() if not name.startswith("tinygraph")), default=None)
+        for name, t in times.items():
+            ratio = f"{t / best:.2f}" if best and name.startswith("tinygraph") else ""
+            lines.append(f"| {work} | {name} | {_duration(t).strip()} | {ratio} |")
+    for title, key in (("From graph to first result, in a new process", "first result"),
+                       ("Compile and first call of a graph of so many nodes", "compile")):  # fmt: skip
+        if key in results:
+            lines += ["", f"## {title}", "", "| what | seconds |", "| --- | --- |"]
+            lines += [f"| {name} | {t:.2f} |" for name, t in results[key].items()]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", help="works whose name contains this")
     parser.add_argument("--seconds", type=float, default=3.0, help="time spent on each candidate (default 3)")
     parser.add_argument("--json", help="write the results to this file")
+    parser.add_argument("--markdown", help="write the results to this file as a page of the documentation")
     parser.add_argument("--no-compile-times", action="store_true", help="leave out graphs of many nodes")
     args = parser.parse_args()
     results: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d"), "works": {}}
@@ -163,6 +191,9 @@ def main() -> None:
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
             json.dump(results, file, indent=1)
+    if args.markdown:
+        with open(args.markdown, "w", encoding="utf-8") as file:
+            file.write(page(results))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ def namespace() -> dict[str, Any]:
     names: dict[str, Any] = {
         "strided": strided, "flat": flat, "scatter_add": scatter_add, "wrap_index": intrinsics.wrap_index,
         "empty": np.empty, "copyto": np.copyto, "matmul": np.matmul, "einsum": np.einsum, "take": np.take,
-        "argmax": np.argmax, "argmin": np.argmin, "parallel": parallel, "rows": rows, "broadcast_to": np.broadcast_to, "arange": np.arange,
+        "argmax": np.argmax, "argmin": np.argmin, "parallel": parallel, "rows": rows,
+        "broadcast_to": np.broadcast_to, "arange": np.arange,
     }  # fmt: skip
     names.update(random_words.NAMES)
     for name in {*intrinsics.UFUNCS.values(), *intrinsics.REDUCERS.values()}:
