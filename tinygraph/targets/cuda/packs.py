@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from tinygraph.program.expr import postorder
 from tinygraph.program.instructions import Buffer, Nest
 from tinygraph.targets.cuda.kernel import Kernel, Tuning, covering, printed
@@ -48,34 +46,49 @@ def _reads_own_memory(nests: Sequence[Nest]) -> bool:
 def print_packs(nests: Sequence[Nest], unstored: set[Buffer], width: int, tuning: Tuning) -> Kernel:
     """One kernel for nests that ``packs`` accepts."""
     p = Parameters(index_type(nests), {x.out.buffer for x in nests}, tuning.integers)
-    n = nests[0].kinds.count("p")
-    axes = Axes(range(n), nests, "i")
-    renamed: dict[int, str | None] = {k: ("i" if name else None) for k, name in axes.names.items()}
-    last = next(k for k, name in axes.names.items() if name is not None)
+    axes = Axes(range(nests[0].kinds.count("p")), nests, "i")
+    names: dict[int, str | None] = {k: ("i" if name else None) for k, name in axes.names.items()}
     body: list[str] = []
-    scalar: dict[Access, str] = {}
+    registers: dict[Access, str] = {}
     for position, nest in enumerate(nests):
-        body += print_nest(nest, p, renamed, scalar, f"t{position}", nest.out.buffer not in unstored)
-    extents = nests[0].extents
-    made = {normal(x.out, extents) for x in nests}
-    read = {normal(a, extents): a for x in nests for a in x.accesses() if a.strides[last] and normal(a, extents) not in made}
-    stored = {normal(x.out, extents): x.out for x in nests if x.out.buffer not in unstored}
-    lanes = {key: f"in{j}.lane[lane]" for j, key in enumerate(read)}
-    lane: list[str] = []
-    for position, nest in enumerate(nests):
-        lane += print_nest(nest, p, renamed, lanes, f"t{position}", False)
-        for j, key in enumerate(stored):
-            if key == normal(nest.out, extents):
-                lane.append(f"out{j}.lane[lane] = t{position};")
-    loads = [f"const {_pack(a, width)} in{j} = load_pack<{width}>({p.pointer(a)} + i);" for j, a in enumerate(read.values())]
-    loads += [f"{_pack(a, width)} out{j};" for j, a in enumerate(stored.values())]
-    stores = [f"store_pack({p.pointer(a)} + i, out{j});" for j, a in enumerate(stored.values())]
-    aligned = [f"is_aligned<{width}>({p.pointer(a)})" for a in [*read.values(), *stored.values()]]
+        body += print_nest(nest, p, names, registers, f"t{position}", nest.out.buffer not in unstored)
+    read, stored = _operands(nests, names, unstored)
+    lane = _lane(nests, p, names, {key: f"in{j}.lane[lane]" for j, key in enumerate(read)}, list(stored))
+    into = [(f"in{j}", a, p.pointer(a)) for j, a in enumerate(read.values())]
+    out = [(f"out{j}", a, p.pointer(a)) for j, a in enumerate(stored.values())]
+    loads = [f"const {_pack(a, width)} {name} = load_pack<{width}>({x} + i);" for name, a, x in into]
+    loads += [f"{_pack(a, width)} {name};" for name, a, _ in out]
+    stores = [f"store_pack({x} + i, {name});" for name, _, x in out]
+    aligned = [f"is_aligned<{width}>({x})" for _, _, x in [*into, *out]]
     size = points(nests[0])
-    return printed("packs", "elementwise_packed.cuh", p, [("i64", size)], covering(size, tuning.threads * width, tuning),
-                   (tuning.threads,), parameters=p.text, definitions="", width=width, aligned=" && ".join(aligned),
-                   loads="\n".join(loads), lane="\n".join(lane), stores="\n".join(stores), body="\n".join(body))  # fmt: skip
+    grid = covering(size, tuning.threads * width, tuning)
+    return printed("packs", "elementwise_packed.cuh", p, [("i64", size)], grid, (tuning.threads,), parameters=p.text,
+                   definitions="", width=width, aligned=" && ".join(aligned), loads="\n".join(loads),
+                   lane="\n".join(lane), stores="\n".join(stores), body="\n".join(body))  # fmt: skip
+
+
+def _operands(nests: Sequence[Nest], names: dict[int, str | None], unstored: set[Buffer]
+              ) -> tuple[dict[Access, Access], dict[Access, Access]]:  # fmt: skip
+    """What is loaded and what is stored in packs, by place."""
+    extents = nests[0].extents
+    last = next(k for k, name in names.items() if name is not None)
+    made = {normal(x.out, extents) for x in nests}
+    read = {normal(a, extents): a for x in nests for a in x.accesses() if a.strides[last]}
+    stored = {normal(x.out, extents): x.out for x in nests if x.out.buffer not in unstored}
+    return {key: a for key, a in read.items() if key not in made}, stored
+
+
+def _lane(nests: Sequence[Nest], p: Parameters, names: dict[int, str | None], registers: dict[Access, str],
+          stored: list[Access]) -> list[str]:  # fmt: skip
+    """Statements for one element of the packs."""
+    lines: list[str] = []
+    for position, nest in enumerate(nests):
+        lines += print_nest(nest, p, names, registers, f"t{position}", False)
+        place = normal(nest.out, nest.extents)
+        if place in stored:
+            lines.append(f"out{stored.index(place)}.lane[lane] = t{position};")
+    return lines
 
 
 def _pack(a: Access, width: int) -> str:
-    return f"Pack<{C_TYPES[np.dtype(a.buffer.dtype).name]}, {width}>"
+    return f"Pack<{C_TYPES[a.buffer.dtype]}, {width}>"
