@@ -206,7 +206,9 @@ class Contraction:
 
     # -- memory ---------------------------------------------------------------------------------------------------
 
-    def _at(self, a: Access, offsets: dict[Access, ir.Value], point: Sequence[tuple[int, int]], more: int = 0) -> ir.Value:
+    def _at(
+        self, a: Access, offsets: dict[Access, ir.Value], point: Sequence[tuple[int, int]], more: int = 0
+    ) -> ir.Value:
         distance = more + sum(self._stride(a, k) * j * self._unit(k) for k, j in point)
         o = offsets[a] if not distance else self.b.add(offsets[a], ir.Constant(I64, distance))
         return self.b.gep(self.p.pointer(a.buffer), [o], source_etype=self.memory)
@@ -286,7 +288,7 @@ def _joined(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
 
 
 def _sums(b: ir.IRBuilder, vectors: list[ir.Value], lanes: int) -> ir.Value:
-    """One vector whose lane ``j`` is the sum of the lanes of ``vectors[j]``: pairs of neighbours added, level by level."""
+    """One vector whose lane ``j`` is the sum of the lanes of ``vectors[j]``: neighbours added, level by level."""
     even, odd = _positions(range(0, 2 * lanes, 2)), _positions(range(1, 2 * lanes, 2))
     for _ in range(lanes.bit_length() - 1):
         if len(vectors) % 2:

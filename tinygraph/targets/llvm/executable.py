@@ -1,4 +1,4 @@
-"""Running a program natively: kernels compiled by structure, memory laid out once, a machine that runs them in order."""
+"""Running a program natively: kernels compiled by structure, memory laid out once, a machine to run them in order."""
 
 from __future__ import annotations
 
@@ -361,23 +361,8 @@ class Workspace:
 
     def run(self, inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
         program, table, index = self.x.program, self.table, self.x.table_index
-        outputs: list[Any] = []
-        updates: list[Any] = []
         given = [*zip(program.inputs, inputs, strict=True), *zip(program.shared, shareds, strict=True)]
-        for r in program.outputs:
-            if r.buffer.kind == "output":
-                array = np.empty(r.shape, r.dtype)
-                given.append((r, array))
-                outputs.append(array)
-            else:
-                outputs.append(None)
-        for k, r in enumerate(program.updates):
-            if r.buffer.kind == "update":
-                array = fresh(k, r.shape, r.dtype)
-                given.append((r, array))
-                updates.append(array)
-            else:
-                updates.append(None)
+        outputs, updates = self._fresh_results(given, fresh)
         for r, array in given:
             k = index[r.buffer]
             self.arrays[k] = array
@@ -390,14 +375,7 @@ class Workspace:
         else:
             with self.blas, self.guard:
                 self._program()
-        seen: set[Any] = set()
-        for refs, values in ((program.outputs, outputs), (program.updates, updates)):
-            for k, r in enumerate(refs):
-                if values[k] is None:
-                    values[k] = self.view(r)
-                    if r.buffer.kind == "dynamic" and r.buffer in seen:
-                        values[k] = copy.deepcopy(values[k])
-                    seen.add(r.buffer)
+        self._collect(outputs, updates)
         for r, _ in given:  # who holds an argument or a result is the caller's business
             self.arrays[index[r.buffer]] = None
         return outputs, updates
@@ -412,6 +390,39 @@ class Workspace:
             begin = time.perf_counter()
             self._steps(steps)
             record(k, begin, time.perf_counter())
+
+    def _fresh_results(self, given: list[Any], fresh: Callable[..., Any]) -> tuple[list[Any], list[Any]]:
+        """New arrays for what is handed back, added to ``given``; None where the program's own memory is."""
+        program = self.x.program
+        outputs: list[Any] = []
+        updates: list[Any] = []
+        for r in program.outputs:
+            if r.buffer.kind == "output":
+                array = np.empty(r.shape, r.dtype)
+                given.append((r, array))
+                outputs.append(array)
+            else:
+                outputs.append(None)
+        for k, r in enumerate(program.updates):
+            if r.buffer.kind == "update":
+                array = fresh(k, r.shape, r.dtype)
+                given.append((r, array))
+                updates.append(array)
+            else:
+                updates.append(None)
+        return outputs, updates
+
+    def _collect(self, outputs: list[Any], updates: list[Any]) -> None:
+        """Results that lie in the program's memory, or that the run made."""
+        program = self.x.program
+        seen: set[Any] = set()
+        for refs, values in ((program.outputs, outputs), (program.updates, updates)):
+            for k, r in enumerate(refs):
+                if values[k] is None:
+                    values[k] = self.view(r)
+                    if r.buffer.kind == "dynamic" and r.buffer in seen:
+                        values[k] = copy.deepcopy(values[k])
+                    seen.add(r.buffer)
 
     def _steps(self, steps: Sequence[Any]) -> None:
         for step in steps:

@@ -15,7 +15,6 @@ from llvmlite import ir
 
 from tinygraph.program.expr import Access, Expr, loads, postorder
 from tinygraph.program.instructions import Buffer, Group, Nest
-from tinygraph.program.reduction import identity
 from tinygraph.targets.llvm import philox, scalars, tiles, vmath
 from tinygraph.targets.llvm.contraction import Contraction
 from tinygraph.targets.llvm.looptree import (
@@ -27,13 +26,13 @@ from tinygraph.targets.llvm.looptree import (
     moving_axes,
     unstored,
 )
+from tinygraph.targets.llvm.memory import Memory
+from tinygraph.targets.llvm.reductions import TERMS, Reductions, emptied_at, reduced
 from tinygraph.targets.llvm.scalars import I1, I8, I32, I64, PTR, constant, splat
 
 BODY = ir.FunctionType(ir.VoidType(), [PTR, I64, I64, I64])
 #: loops of at most this many iterations are written out
 UNROLL = 4
-#: terms that one accumulator adds up before its sum goes to a compensated total
-_TERMS = 128
 #: expressions heavier than this are printed once, with a mask, rather than for full and partial vectors
 _HEAVY = 60
 
@@ -56,7 +55,7 @@ class Kernel:
         self, text: Any, slots: list[Any], extent: int, parallel: bool, scratch: int, step: int, exact: bool = False
     ):  # fmt: skip
         self.text = text
-        self.slots = slots  # ints, or ("buffer", Buffer), ("param", name), ("bound", size that an index is checked against)
+        self.slots = slots  # ints, ("buffer", Buffer), ("param", name), ("bound", what an index is checked against)
         self.extent = extent  # iterations of the first loop
         self.parallel = parallel
         self.scratch = scratch  # bytes of scratch memory for each thread
@@ -64,7 +63,7 @@ class Kernel:
         self.exact = exact  # and must be
 
 
-class KernelPrinter:
+class KernelPrinter(Reductions, Memory):
     """Prints one group. ``bits``: width of a vector register."""
 
     def __init__(self, group: Group, bits: int, name: str = "kernel", triple: str = "", features: str = ""):
@@ -243,7 +242,7 @@ class KernelPrinter:
             self._start_reduction(nest, node)
         n = self.size(node.extent, (node.nests[0], node.depth))
         first, last = (self.begin, self.end) if parallel else (ir.Constant(I64, 0), n)
-        if any(n in self.totals and node.depth == _emptied_at(n) for n in node.nests):
+        if any(n in self.totals and node.depth == emptied_at(n) for n in node.nests):
             self._summing_loop(node, first, last)
         elif node.vector:
             self._vector_loop(node, first, last)
@@ -273,9 +272,9 @@ class KernelPrinter:
     def _summing_loop(self, node: Loop, first: ir.Value, last: ir.Value) -> None:
         """A loop of long sums in blocks that each end with the accumulators' emptying."""
         b = self.b
-        emptied = [n for n in node.nests if n in self.totals and node.depth == _emptied_at(n)]
-        inner = min(_reduced(n, node.depth + 1) for n in emptied)
-        length = ir.Constant(I64, max(1, _TERMS // max(inner, 1)) * (self.lanes if node.vector else 1))
+        emptied = [n for n in node.nests if n in self.totals and node.depth == emptied_at(n)]
+        inner = min(reduced(n, node.depth + 1) for n in emptied)
+        length = ir.Constant(I64, max(1, TERMS // max(inner, 1)) * (self.lanes if node.vector else 1))
 
         def block(i: ir.Value) -> None:
             end = b.add(i, length)
@@ -411,175 +410,6 @@ class KernelPrinter:
         if a.buffer not in self.skipped:
             self._write(a, value)
 
-    @staticmethod
-    def _width(v: ir.Value) -> int:
-        return v.type.count if isinstance(v.type, ir.VectorType) else 0
-
-    # -- reductions -----------------------------------------------------------------------------------------------
-
-    def _reduction_width(self, nest: Nest, node: Loop) -> int:
-        """Lanes of the accumulator: it is a vector in a vector loop around it, or if its own loops hold one."""
-        return self.lanes if self.vector_depth is not None or _has_vector(node, nest) else 0
-
-    def _start_reduction(self, nest: Nest, node: Loop) -> None:
-        width = self._reduction_width(nest, node)
-        dtype = nest.expr.dtype
-        assert nest.combine is not None
-        if nest.combine.startswith("arg"):
-            worst = identity("maximum" if nest.combine == "argmax" else "minimum", dtype)
-            # where every lane has a result of its own, position 0 stands until something better comes
-            first = -1 if width and self.vector_depth is None else 0
-            starts = [constant(worst, dtype, width), constant(first, self._position_dtype(nest), width)]
-        else:
-            starts = [constant(identity(nest.combine, dtype), dtype, width)]
-        cells = []
-        for s in starts:
-            cell = self.top.alloca(s.type)
-            self.b.store(s, cell)
-            cells.append(cell)
-        self.accumulators[nest] = tuple(cells)
-        if width and self.vector_depth is None:
-            self._in_parts.add(nest)
-        if nest.combine == "add" and dtype in ("float32", "float64") and _reduced(nest) > _TERMS:
-            self.totals[nest] = (self.top.alloca(starts[0].type), self.top.alloca(starts[0].type))
-            for cell in self.totals[nest]:
-                self.b.store(constant(0, dtype, width), cell)
-
-    def _empty(self, nest: Nest) -> None:
-        """Move an accumulator's sum to the total, keeping what rounding loses (Knuth's two-sum)."""
-        b, (total, lost), cell = self.b, self.totals[nest], self.accumulators[nest][0]
-        t = cell.allocated_type
-        old, more = b.load(total, typ=t), b.load(cell, typ=t)
-        new = b.fadd(old, more)
-        part = b.fsub(new, old)
-        error = b.fadd(b.fsub(old, b.fsub(new, part)), b.fsub(more, part))
-        b.store(new, total)
-        b.store(b.fadd(b.load(lost, typ=t), error), lost)
-        b.store(constant(0, nest.expr.dtype, self._width(new)), cell)
-
-    def _total(self, nest: Nest) -> ir.Value:
-        b, (total, lost) = self.b, self.totals.pop(nest)
-        t = total.allocated_type
-        sum_, error = b.load(total, typ=t), b.load(lost, typ=t)
-        known = b.fcmp_ordered("ord", error, error)  # of infinite sums it is not
-        return b.fadd(sum_, b.select(known, error, constant(0, nest.expr.dtype, self._width(sum_))))
-
-    @staticmethod
-    def _position_dtype(nest: Nest) -> str:
-        """Positions of argmax and argmin are kept as short integers where they fit."""
-        return "int32" if _reduced(nest) < 1 << 31 else "int64"
-
-    def _accumulate(self, nest: Nest, value: ir.Value) -> None:
-        b, dtype = self.b, nest.expr.dtype
-        cells = self.accumulators[nest]
-        old = b.load(cells[0], typ=cells[0].allocated_type)
-        width = self._width(old)
-        value = splat(b, value, width)
-        assert nest.combine is not None
-        if nest.combine.startswith("arg"):
-            self._accumulate_position(nest, value, old, width)
-            return
-        new = self._fused(nest, old, width)
-        if new is None:
-            new = scalars.combine(b, nest.combine, old, value, dtype, width)
-        if self.mask is not None:
-            new = b.select(self.mask, new, old)
-        b.store(new, cells[0])
-
-    def _fused(self, nest: Nest, old: ir.Value, width: int) -> ir.Value | None:
-        """A sum of products as one fused operation for each term."""
-        e = nest.expr
-        if nest.combine != "add" or e.op != "mul" or e.dtype not in ("float32", "float64"):
-            return None
-        x, y = (splat(self.b, self.values[id(a)], width) for a in e.args)
-        return scalars.intrinsic(self.b, "fma", [x, y, old])
-
-    def _accumulate_position(self, nest: Nest, value: ir.Value, old: ir.Value, width: int) -> None:
-        """Keep the better value and its position; of equal values the earlier one, of nans the first."""
-        b, cells, dtype = self.b, self.accumulators[nest], nest.expr.dtype
-        where = b.load(cells[1], typ=cells[1].allocated_type)
-        position = scalars.convert(b, self._position(nest, width), "int64", self._position_dtype(nest), width)
-        better = _better(b, nest.combine, value, old, dtype)  # type: ignore[arg-type]
-        if width and nest in self._in_parts:
-            better = b.or_(better, b.icmp_signed("<", where, constant(0, self._position_dtype(nest), width)))
-        if self.mask is not None:
-            better = b.and_(better, self.mask)
-        b.store(b.select(better, value, old), cells[0])
-        b.store(b.select(better, position, where), cells[1])
-
-    def _position(self, nest: Nest, width: int) -> ir.Value:
-        """Row-major number of the point within the reduction axes."""
-        b = self.b
-        total: ir.Value | None = None
-        for k, kind in enumerate(nest.kinds):
-            if kind != "r":
-                continue
-            i = self._counter(k, width)
-            if total is None:
-                total = i
-            else:
-                n = splat(b, self.size(nest.extents[k], (nest, k)), width)
-                total = b.add(b.mul(total, n), i)
-        assert total is not None
-        return total
-
-    def _counter(self, depth: int, width: int) -> ir.Value:
-        """The loop counter of an axis, one number for each lane."""
-        i = splat(self.b, self.axes[depth], width)
-        if depth == self.vector_depth and width:
-            steps = ir.Constant(ir.VectorType(I64, width), list(range(width)))
-            i = self.b.add(i, steps)
-        return i
-
-    def _finish_reduction(self, nest: Nest, node: Loop) -> None:
-        b, dtype = self.b, nest.expr.dtype
-        if nest in self.totals:
-            values = [self._total(nest)]
-            self.accumulators.pop(nest)
-        else:
-            values = [b.load(c, typ=c.allocated_type) for c in self.accumulators.pop(nest)]
-        assert nest.combine is not None
-        if self._width(values[0]) and self.vector_depth is None:  # lanes are parts of one result
-            values = self._horizontal(nest, values)
-        result = values[-1] if nest.combine.startswith("arg") else values[0]
-        source = self._position_dtype(nest) if nest.combine.startswith("arg") else dtype
-        a = nest.out
-        result = scalars.convert(b, result, source, a.buffer.dtype, self._width(result))
-        if nest.accumulate:
-            old = self._read(a, a.buffer.dtype)
-            width = max(self._width(old), self._width(result))
-            result = scalars.combine(b, nest.combine, splat(b, old, width), splat(b, result, width), a.buffer.dtype, width)
-        self._write(a, result)
-
-    def _horizontal(self, nest: Nest, values: Sequence[ir.Value]) -> list[ir.Value]:
-        b, dtype = self.b, nest.expr.dtype
-        if nest.combine.startswith("arg"):  # type: ignore[union-attr]
-            return self._best_lane(nest, values)
-        v = values[0]
-        width = self._width(v)
-        while width > 1:
-            width //= 2
-            low = b.shuffle_vector(v, v, ir.Constant(ir.VectorType(I32, width), list(range(width))))
-            high = b.shuffle_vector(v, v, ir.Constant(ir.VectorType(I32, width), list(range(width, 2 * width))))
-            v = scalars.combine(b, nest.combine, low, high, dtype, width)  # type: ignore[arg-type]
-        return [b.extract_element(v, ir.Constant(I32, 0))]
-
-    def _best_lane(self, nest: Nest, values: Sequence[ir.Value]) -> list[ir.Value]:
-        b, dtype = self.b, nest.expr.dtype
-        best: list[ir.Value] = []
-        for lane in range(self.lanes):
-            v, p = (b.extract_element(x, ir.Constant(I32, lane)) for x in values)
-            if not best:
-                best = [v, p]
-                continue
-            used = b.icmp_signed(">=", p, ir.Constant(p.type, 0))
-            wins = _better(b, nest.combine, v, best[0], dtype)  # type: ignore[arg-type]
-            loses = _better(b, nest.combine, best[0], v, dtype)  # type: ignore[arg-type]
-            earlier = b.and_(b.not_(loses), b.icmp_signed("<", p, best[1]))
-            take = b.and_(used, b.or_(wins, earlier))
-            best = [b.select(take, v, best[0]), b.select(take, p, best[1])]
-        return best
-
     # -- expressions ----------------------------------------------------------------------------------------------
 
     def value(self, e: Expr) -> ir.Value:
@@ -634,171 +464,9 @@ class KernelPrinter:
                 b.store(v, b.gep(error, [ir.Constant(I64, k)], source_etype=I64))
         return b.select(bad, constant(0, "int64", width), wrapped)
 
-    # -- memory ---------------------------------------------------------------------------------------------------
-
-    def _vector_step(self, a: Access) -> int | None:
-        """The access's stride along the vector axis, None outside of one or where it does not move."""
-        if self.vector_depth is None or self.vector_depth >= len(a.strides):
-            return None
-        s = a.strides[self.vector_depth]
-        if self._is_private(a.buffer) and self.vector_depth < self.group.outer:
-            s = 0
-        return s or None
-
-    def _read(self, a: Access, dtype: str) -> ir.Value:
-        if a in self.stored:
-            return self.stored[a]
-        b, step = self.b, self._vector_step(a)
-        base, offset = self.pointer(a.buffer), self._offset(a)
-        memory = scalars.memory_type(dtype)
-        if self._in_lanes(a):
-            return self._read_lanes(a, base, offset, dtype)
-        if a.dynamic is not None:
-            index = self.value(a.dynamic)
-            width = max(self._width(index), self.lanes if step is not None else 0)
-            index = b.add(splat(b, offset, width), splat(b, index, width)) if width else b.add(offset, index)
-            if step is not None:
-                index = b.add(index, self._lane_steps(a))
-            return self._gather(base, index, dtype, width)
-        if step is None:
-            at = b.gep(base, [offset], source_etype=memory)
-            return self._loaded(b.load(at, align=_align(dtype), typ=memory), dtype, 0)
-        if step == 1:
-            at = b.gep(base, [offset], source_etype=memory)
-            t = ir.VectorType(memory, self.lanes)
-            if self.mask is None:
-                return self._loaded(b.load(at, align=_align(dtype), typ=t), dtype, self.lanes)
-            return self._loaded(self._masked_load(at, t, dtype), dtype, self.lanes)
-        if step == 2:
-            return self._read_every_second(base, offset, dtype)
-        index = b.add(splat(b, offset, self.lanes), self._lane_steps(a))
-        return self._gather(base, index, dtype, self.lanes)
-
-    def _read_every_second(self, base: ir.Value, offset: ir.Value, dtype: str) -> ir.Value:
-        """Two vectors of neighbours, of which every second element is kept; nothing behind the last is touched."""
-        b, lanes, memory = self.b, self.lanes, scalars.memory_type(dtype)
-        t, saved = ir.VectorType(memory, lanes), self.mask
-        pieces = []
-        for k in range(2):
-            at = b.gep(base, [b.add(offset, ir.Constant(I64, k * lanes))], source_etype=memory)
-            lane = [(k * lanes + i) // 2 if (k * lanes + i) % 2 == 0 else lanes for i in range(lanes)]
-            needed: ir.Value = ir.Constant(ir.VectorType(I1, lanes), [int(j < lanes) for j in lane])
-            if saved is not None:
-                ends = ir.Constant(ir.VectorType(I32, lanes), [min(j, lanes - 1) for j in lane])
-                needed = b.and_(needed, b.shuffle_vector(saved, saved, ends))
-            self.mask = needed
-            pieces.append(self._masked_load(at, t, dtype))
-        self.mask = saved
-        even = ir.Constant(ir.VectorType(I32, lanes), list(range(0, 2 * lanes, 2)))
-        return self._loaded(b.shuffle_vector(pieces[0], pieces[1], even), dtype, lanes)
-
-    def _read_lanes(self, a: Access, base: ir.Value, offset: ir.Value, dtype: str) -> ir.Value:
-        """A vector from private memory that keeps one for each element."""
-        b, lanes, memory = self.b, self.lanes, scalars.memory_type(dtype)
-        if a.dynamic is not None:
-            index = self.value(a.dynamic)
-            index = b.add(splat(b, offset, lanes), splat(b, index, lanes))
-            steps = ir.Constant(ir.VectorType(I64, lanes), list(range(lanes)))
-            return self._gather(base, b.add(b.mul(index, constant(lanes, "int64", lanes)), steps), dtype, lanes)
-        at = b.gep(base, [b.mul(offset, ir.Constant(I64, lanes))], source_etype=memory)
-        return self._loaded(b.load(at, align=_align(dtype), typ=ir.VectorType(memory, lanes)), dtype, lanes)
-
-    def _lane_steps(self, a: Access) -> ir.Value:
-        """Each lane's distance from the first, in elements; lanes off the end stay at the first."""
-        assert self.vector_depth is not None
-        b, lanes = self.b, self.lanes
-        steps: ir.Value = ir.Constant(ir.VectorType(I64, lanes), list(range(lanes)))
-        if self.mask is not None:
-            steps = b.select(self.mask, steps, constant(0, "int64", lanes))
-        step = self.stride(a, self.vector_depth)
-        return steps if isinstance(step, ir.Constant) else b.mul(steps, splat(b, step, lanes))
-
-    def _gather(self, base: ir.Value, index: ir.Value, dtype: str, width: int) -> ir.Value:
-        b, memory = self.b, scalars.memory_type(dtype)
-        if not width:
-            at = b.gep(base, [index], source_etype=memory)
-            return self._loaded(b.load(at, align=_align(dtype), typ=memory), dtype, 0)
-        out: ir.Value = ir.Constant(ir.VectorType(memory, width), ir.Undefined)
-        for k in range(width):
-            lane = ir.Constant(I32, k)
-            at = b.gep(base, [b.extract_element(index, lane)], source_etype=memory)
-            out = b.insert_element(out, b.load(at, align=_align(dtype), typ=memory), lane)
-        return self._loaded(out, dtype, width)
-
-    def _loaded(self, v: ir.Value, dtype: str, width: int) -> ir.Value:
-        if dtype != "bool":
-            return v
-        return self.b.icmp_unsigned("!=", v, constant(0, "int8", width))
-
-    def _write(self, a: Access, value: ir.Value) -> None:
-        b, dtype = self.b, a.buffer.dtype
-        memory = scalars.memory_type(dtype)
-        step = self._vector_step(a)
-        offset = self._offset(a)
-        if a.dynamic is not None:
-            offset = b.add(offset, self.value(a.dynamic))
-        in_lanes = self._in_lanes(a)
-        if step is not None or in_lanes:
-            value = splat(b, value, self.lanes)
-        if in_lanes:
-            offset = b.mul(offset, ir.Constant(I64, self.lanes))
-        if dtype == "bool":
-            width = self._width(value)
-            value = b.zext(value, ir.VectorType(I8, width) if width else I8)
-        at = b.gep(self.pointer(a.buffer), [offset], source_etype=memory)
-        if step is not None and self.mask is not None:
-            self._masked_store(at, value, dtype)
-        else:
-            b.store(value, at, align=_align(dtype))
-
-    def _masked_load(self, at: ir.Value, t: ir.VectorType, dtype: str) -> ir.Value:
-        name = f"llvm.masked.load.v{t.count}{scalars.suffix(t.element)}.p0"
-        kind = ir.FunctionType(t, [PTR, I32, ir.VectorType(I1, t.count), t])
-        zero = ir.Constant(t, [ir.Constant(t.element, 0)] * t.count)
-        return self.b.call(scalars.declared(self.module, name, kind), [at, ir.Constant(I32, _align(dtype)), self.mask, zero])
-
-    def _masked_store(self, at: ir.Value, value: ir.Value, dtype: str) -> None:
-        t = value.type
-        name = f"llvm.masked.store.v{t.count}{scalars.suffix(t.element)}.p0"
-        kind = ir.FunctionType(ir.VoidType(), [t, PTR, I32, ir.VectorType(I1, t.count)])
-        self.b.call(scalars.declared(self.module, name, kind), [value, at, ir.Constant(I32, _align(dtype)), self.mask])
-
-
 def _bits(v: ir.Value) -> int:
     t = v.type
     return (t.element if isinstance(t, ir.VectorType) else t).width
-
-
-def _has_vector(node: Loop, nest: Nest) -> bool:
-    """Whether a loop that belongs to ``nest``, from ``node`` inwards, is the vector axis."""
-    if node.vector:
-        return True
-    return any(_has_vector(c, nest) for c in node.children if isinstance(c, Loop) and nest in c.nests)
-
-
-def _better(b: ir.IRBuilder, kind: str, x: ir.Value, y: ir.Value, dtype: str) -> ir.Value:
-    """Whether ``x`` beats ``y`` for argmax or argmin; a nan beats all but a nan."""
-    sign = ">" if kind == "argmax" else "<"
-    if dtype[0] == "f":
-        nan_x, nan_y = b.fcmp_unordered("uno", x, x), b.fcmp_unordered("uno", y, y)
-        return b.or_(b.fcmp_ordered(sign, x, y), b.and_(nan_x, b.not_(nan_y)))
-    if dtype == "bool":
-        return b.and_(x, b.not_(y)) if kind == "argmax" else b.and_(b.not_(x), y)
-    return (b.icmp_signed if scalars.is_signed(dtype) else b.icmp_unsigned)(sign, x, y)
-
-
-def _reduced(nest: Nest, depth: int = 0) -> int:
-    """Points of a nest's reduction axes from ``depth`` on."""
-    n = 1
-    for e, kind in zip(nest.extents[depth:], nest.kinds[depth:], strict=True):
-        n *= e if kind == "r" else 1
-    return n
-
-
-def _emptied_at(nest: Nest) -> int:
-    """The loop after some rounds of which a long sum's accumulator is emptied: the innermost with terms enough."""
-    axes = [k for k, kind in enumerate(nest.kinds) if kind == "r"]
-    return next((k for k in reversed(axes) if _reduced(nest, k) > _TERMS), axes[0])
 
 
 def _separate(nest: Nest) -> bool:
@@ -806,7 +474,3 @@ def _separate(nest: Nest) -> bool:
     step = abs(nest.out.strides[0])
     reach = sum(abs(s) * (e - 1) for s, e in zip(nest.out.strides[1:], nest.extents[1:], strict=True))
     return step > reach
-
-
-def _align(dtype: str) -> int:
-    return int(np.dtype(dtype).itemsize)

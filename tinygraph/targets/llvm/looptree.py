@@ -40,7 +40,7 @@ class Loop:
 
 
 def build(nests: Sequence[Nest], outer: int = 0, depth: int = 0) -> list[Loop | Leaf]:
-    """The loops (and statements) of ``nests`` from ``depth`` on, in order; the first ``outer`` loops are shared by all."""
+    """The loops (and statements) of ``nests`` from ``depth`` on, in order; all share the first ``outer`` loops."""
     out: list[Loop | Leaf] = []
     for nest in nests:
         last = out[-1] if out else None

@@ -1,4 +1,4 @@
-"""Matrix products by BLAS, called from native code: kernels around ``cblas_gemm`` with the products' sizes in a table."""
+"""Matrix products by BLAS, called from native code: kernels around ``cblas_gemm`` with their sizes in a table."""
 
 from __future__ import annotations
 

@@ -164,6 +164,14 @@ def extremum(b: ir.IRBuilder, op: str, x: ir.Value, y: ir.Value, dtype: str) -> 
 def _integer(b: ir.IRBuilder, op: str, args: Sequence[ir.Value], dtype: str, lanes: int) -> ir.Value:
     if dtype == "bool":
         return _boolean(b, op, args, lanes)
+    if op in ("floordiv", "mod"):
+        return _integer_division(b, op, args[0], args[1], dtype, lanes)
+    if op == "pow":
+        return _integer_power(b, args[0], args[1], dtype, lanes)
+    return _simple_integer(b, op, args, dtype, lanes)
+
+
+def _simple_integer(b: ir.IRBuilder, op: str, args: Sequence[ir.Value], dtype: str, lanes: int) -> ir.Value:
     signed = is_signed(dtype)
     if op in ("add", "sub", "mul", "and", "or", "xor", "shl"):
         return getattr(b, {"and": "and_", "or": "or_"}.get(op, op))(*args)
@@ -184,10 +192,6 @@ def _integer(b: ir.IRBuilder, op: str, args: Sequence[ir.Value], dtype: str, lan
                                                    b.neg(args[0]), args[0])  # fmt: skip
     if op == "sign":
         return _integer_sign(b, args[0], dtype, lanes)
-    if op in ("floordiv", "mod"):
-        return _integer_division(b, op, args[0], args[1], dtype, lanes)
-    if op == "pow":
-        return _integer_power(b, args[0], args[1], dtype, lanes)
     if op in ("floor", "ceil", "trunc", "rint"):
         return args[0]
     raise NotImplementedError(f"the llvm target has no {op} of {dtype}")
