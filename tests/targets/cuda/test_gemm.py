@@ -51,3 +51,50 @@ def test_every_layout(sizes, layouts):
     blas(x, first, second, mc, False)
     found = mc[:, :, :m].transpose(0, 2, 1) if layouts[2] else mc[:, :, :n]
     np.testing.assert_allclose(found, a @ b)
+
+
+class FakeBlas:
+    """Notes what is called."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __getattr__(self, name):
+        def call(*args):
+            self.calls.append((name, args))
+            return 0
+
+        return call
+
+
+def test_a_handle_sets_its_workspace_after_its_stream_and_its_precision_when_asked(monkeypatch):
+    """cublasSetStream takes a workspace away again; TF32 is off unless a product asks for it."""
+    from dataclasses import replace
+
+    from tinygraph.targets.cuda import cublas
+
+    blas = FakeBlas()
+    monkeypatch.setattr(cublas, "library", lambda major: blas)
+    handle = cublas.Handle(12, 7, object(), 4096)
+    names = [name for name, _ in blas.calls]
+    assert names.index("cublasSetStream_v2") < names.index("cublasSetWorkspace_v2")
+    b = Pointer(Buffer(0, "float32", 1, "temp"))
+    g = Gemm("float32", 1, 2, 3, 4, b, b, b, (0, 4, 1), (0, 3, 1), (0, 3, 1), True, False)
+    handle.gemm(g, 100, 200, 300)
+    name, args = blas.calls[-1]
+    assert name == "cublasSgemmStridedBatched" and args[1:6] == (0, 0, 3, 2, 4)
+    assert (args[7], args[10], args[14]) == (200, 100, 300), "by columns the operands change places"
+    handle.gemm(replace(g, tf32=True), 100, 200, 300)
+    assert [x for x in blas.calls if x[0] == "cublasSetMathMode"][-1][1][1] == 3
+
+
+def test_without_cublas_the_error_says_which_package_brings_it(monkeypatch):
+    from tinygraph.targets.cuda import cublas
+    from tinygraph.targets.cuda.device import DeviceUnavailable
+
+    def missing(name):
+        raise OSError(name)
+
+    monkeypatch.setattr(cublas.ctypes, "CDLL", missing)
+    with pytest.raises(DeviceUnavailable, match="cuBLAS of CUDA 99 not found: pip install nvidia-cublas"):
+        cublas.library(99)

@@ -65,19 +65,20 @@ def _stored(row: int, column: int, rows: int, columns: int) -> tuple[bool, int]:
     return True, max(row if rows != 1 else columns, columns, 1)
 
 
-@lru_cache(maxsize=1)
-def library() -> ctypes.CDLL:
-    """Load and return cuBLAS.
+@lru_cache(maxsize=2)
+def library(major: int) -> ctypes.CDLL:
+    """Load and return cuBLAS of CUDA ``major`` (the version that CuPy runs with).
 
     Raises: DeviceUnavailable, saying which package provides it.
     """
     site = Path(sysconfig.get_path("purelib")) / "nvidia"
-    folders = [site / "cublas" / "lib", site / "cu13" / "lib"]
+    folders = [site / "cublas" / "lib", site / f"cu{major}" / "lib"]
     if root := os.environ.get("CUDA_PATH"):
         folders.append(Path(root) / "lib64")
     folders.append(Path("/usr/local/cuda/lib64"))
-    found = [str(path) for folder in folders for path in sorted(folder.glob("libcublas.so*"), reverse=True)]
-    for name in ["libcublas.so.13", "libcublas.so.12", *found, "libcublas.so"]:
+    file = f"libcublas.so.{major}"
+    found = [str(path) for folder in folders for path in sorted(folder.glob(f"{file}*"))]
+    for name in [*found, file]:
         try:
             lib = ctypes.CDLL(name)
         except OSError:
@@ -85,7 +86,8 @@ def library() -> ctypes.CDLL:
         _declare(lib)
         return lib
     raise DeviceUnavailable(
-        "cuBLAS not found: pip install nvidia-cublas-cu12 (for CUDA 13: nvidia-cublas), or install the CUDA toolkit"
+        f"cuBLAS of CUDA {major} not found: pip install {'nvidia-cublas-cu12' if major == 12 else 'nvidia-cublas'}, "
+        "or install the CUDA toolkit"
     )
 
 
@@ -104,10 +106,10 @@ def _declare(lib: ctypes.CDLL) -> None:
 class Handle:
     """cuBLAS on one stream."""
 
-    def __init__(self, stream: int, workspace: Any, workspace_address: int):
+    def __init__(self, major: int, stream: int, workspace: Any, workspace_address: int):
         self.workspace = workspace  # kept alive
         self.handle = ctypes.c_void_p()
-        lib = library()
+        lib = self.library = library(major)
         _check(lib.cublasCreate_v2(ctypes.byref(self.handle)), "create")
         _check(lib.cublasSetStream_v2(self.handle, stream), "set stream")
         _check(lib.cublasSetWorkspace_v2(self.handle, workspace_address, WORKSPACE_BYTES), "set workspace")
@@ -115,7 +117,7 @@ class Handle:
 
     def gemm(self, g: Gemm, a: int, b: int, c: int) -> None:
         """Queue one product."""
-        lib = library()
+        lib = self.library
         if g.tf32 != self._tf32:
             _check(lib.cublasSetMathMode(self.handle, _TF32 if g.tf32 else 0), "set math mode")
             self._tf32 = g.tf32
@@ -129,9 +131,9 @@ class Handle:
                    x.step_out, g.batch), "gemm")  # fmt: skip
 
     def __del__(self) -> None:
-        if self.handle and os.getpid():
+        if getattr(self, "handle", None):
             try:
-                library().cublasDestroy_v2(self.handle)
+                self.library.cublasDestroy_v2(self.handle)
             except (TypeError, AttributeError):  # the interpreter is shutting down
                 pass
 

@@ -167,7 +167,8 @@ class CupyDevice:
         handles: dict[int, Handle] = self._local.__dict__.setdefault("handles", {})
         if stream.ptr not in handles:
             workspace = self.empty((WORKSPACE_BYTES,), "uint8")
-            handles[stream.ptr] = Handle(stream.ptr, workspace, workspace.data.ptr)
+            major = self.cp.cuda.runtime.runtimeGetVersion() // 1000
+            handles[stream.ptr] = Handle(major, stream.ptr, workspace, workspace.data.ptr)
         return handles[stream.ptr]
 
     def routine(self, name: str) -> Callable[..., None] | None:

@@ -27,6 +27,10 @@ from tinygraph.targets.cuda.scalars import C_TYPES
 from tinygraph.targets.cuda.writer import Parameters, Pointer, index_type
 
 
+#: batches of a kernel: the grid's third size, which the shares of a sum multiply
+_MAX_BATCH = 65535
+
+
 @dataclass(frozen=True)
 class Gemm:
     """``c[b,m,n] (+)= sum over k of a[b,m,k] * b[b,k,n]``; strides in elements, in the order of these axes."""
@@ -94,6 +98,8 @@ def roles(nest: Nest) -> Roles | None:
         found.m.remove(first)
         found.n.remove(second)
         found.pairs.append((first, second))
+    if _size(nest, found.batch) > _MAX_BATCH and as_gemm(nest, found, Tuning(1, 1)) is None:
+        return None
     return found
 
 
@@ -259,7 +265,7 @@ def _launches(nest: Nest, kind: str, sizes: dict[str, int], values: dict[str, An
     tile_m, tile_n = (32 if sizes["m"] <= 32 else 64), (32 if sizes["n"] <= 32 else 64)
     across, down = -(-sizes["m"] // tile_m), -(-sizes["n"] // tile_n)
     tiles = across * down * sizes["z"]
-    splits = max(1, min(tuning.blocks // max(tiles, 1), sizes["k"] // 256, 32))
+    splits = max(1, min(tuning.blocks // max(tiles, 1), sizes["k"] // 256, 32, _MAX_BATCH // max(sizes["z"], 1)))
     nbytes = splits * sizes["z"] * sizes["m"] * sizes["n"] * nest.out.buffer.itemsize
     partial = Scratch(nbytes) if splits > 1 else ("pointer", 0)
     counts = [("i64", sizes["m"]), ("i64", sizes["n"])]
