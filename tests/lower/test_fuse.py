@@ -1,15 +1,17 @@
 """Fusion on programs: what is inlined, what is grouped, what must stay apart, and equal results throughout."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygraph.tensor as T
-from tinygraph import function
+from tinygraph import Mode, function
 from tinygraph.lower.fuse import fuse
 from tinygraph.lower.specialise import Layout, specialise
 from tinygraph.program.instructions import Group
 from tinygraph.program.text import program_text
+from tinygraph.tensor.signal.pool import pool_2d
 
 
 def lowered(inputs, outputs, shapes, updates=()):
@@ -87,6 +89,46 @@ def test_a_group_never_encloses_a_path_that_leaves_it():
     value = np.random.default_rng(0).random((6, 6))
     want = np.tanh(np.exp(value)) + np.exp(value) @ np.exp(value)
     np.testing.assert_allclose(f(value), want)
+
+
+def test_softmax_is_one_group_and_only_its_result_leaves():
+    x = T.matrix("x")
+    (g,) = groups(lowered([x], [T.nnet.softmax(x * 2 + 1)], [(5, 7)]))
+    assert [b.kind for b in g.writes()] == ["output"]
+    assert {b.kind for b in g.reads()} == {"input"}
+
+
+def test_convolution_bias_activation_and_pooling_are_one_group():
+    x, k, b = T.tensor4("x"), T.tensor4("k"), T.vector("b")
+    pooled = pool_2d(T.nnet.conv2d(x, k), (2, 2), ignore_border=True)
+    out = T.tanh(pooled + b.dimshuffle("x", 0, "x", "x"))
+    (g,) = groups(lowered([x, k, b], [out], [(2, 2, 8, 8), (3, 2, 3, 3), (3,)]))
+    assert [buffer.kind for buffer in g.writes()] == ["output"]
+    assert not any(n.combine == "argmax" for n in g.nests)  # positions of maxima are for the gradient alone
+
+
+def test_what_only_a_gradient_reads_is_kept_where_there_is_one():
+    x = T.tensor4("x")
+    pooled = pool_2d(x, (2, 2), ignore_border=True)
+    program = lowered([x], [T.grad(T.sqr(pooled).sum(), x)], [(2, 2, 8, 8)])
+    assert any(n.combine == "argmax" for g in groups(program) for n in g.nests)
+
+
+def test_an_update_reads_gradient_and_parameter_once():
+    w, g, v = T.matrix("w"), T.matrix("g"), T.matrix("v")
+    moved = 0.9 * v - 0.1 * g
+    found = groups(lowered([w, g, v], [], [(4, 3)] * 3, updates=[moved, w + 0.9 * moved - 0.1 * g]))
+    assert len(found) == 1 and len(found[0].nests) == 2
+
+
+@pytest.mark.parametrize("target", ["numpy", None])
+def test_fusion_moves_fewer_bytes_and_the_profile_says_how_many(target):
+    x = T.matrix("x")
+    f = function([x], T.tanh(T.exp(x) * 2 + 1).sum(axis=1), profile=True, mode=Mode(target=target))
+    f(np.ones((30, 40)))
+    ((before, after),) = f.profile.moved
+    assert after == 8 * (30 * 40 + 30) < before / 2
+    assert f"{after:,} bytes, {before:,} before fusion" in f.profile.summary()
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,36 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph.program.expr import loads, postorder
-from tinygraph.program.instructions import Branch, Group, Host, Instruction, Loop, Nest, Program, Routine
-
-_FREE = frozenset("load const param axis cast".split())
-
-
-def cost(i: Instruction) -> tuple[int, int]:
-    """``(flops, bytes)`` of one run of an instruction: scalar operations, and memory read and written once each."""
-    if isinstance(i, Nest):
-        per_point = sum(x.op not in _FREE for x in postorder(i.expr)) + (i.combine is not None)
-        return i.points * per_point, _nest_bytes(i, frozenset())
-    if isinstance(i, Group):
-        flops = sum(cost(n)[0] for n in i.nests)
-        return flops, sum(_nest_bytes(n, i.private) for n in i.nests)
-    if isinstance(i, (Loop, Branch)):
-        body = i.body if isinstance(i, Loop) else i.then
-        flops, moved = (sum(c) for c in zip(*map(cost, body), strict=True)) if body else (0, 0)
-        times = i.steps if isinstance(i, Loop) else 1
-        return flops * times, moved * times
-    refs = [*i.inputs, *i.outputs] if isinstance(i, (Routine, Host)) else []
-    return 0, sum(r.size * r.buffer.itemsize for r in refs if r.dtype != "object")
-
-
-def _nest_bytes(n: Nest, private: Iterable[Any]) -> int:
-    points: dict[Any, int] = defaultdict(int)
-    for a in {x.attr for x in loads(n.expr)} | {n.out}:
-        if a.buffer not in private:
-            moved = [e for e, s in zip(n.extents, a.strides, strict=True) if s]
-            points[a.buffer] += int(np.prod(moved, dtype=np.int64))
-    return sum(min(count, max(b.size, 1)) * b.itemsize for b, count in points.items())
+from tinygraph.lower.cost import bytes_moved, cost
+from tinygraph.program.instructions import Program
 
 
 @dataclass
@@ -76,10 +48,14 @@ class Profile:
     events: list[tuple[Any, float, float]] = field(default_factory=list)
     #: spans kept for the trace
     limit: int = 100_000
+    #: bytes that each program's instructions read and write in a call: before fusion, and after
+    moved: list[tuple[int, int]] = field(default_factory=list)
 
     def register(self, program: Program) -> Callable[[int, float, float], None]:
         """``record(k, begin, end)`` for the program's instruction ``k``."""
         keys = []
+        after = bytes_moved(program)
+        self.moved.append((after if program.unfused_bytes is None else program.unfused_bytes, after))
         for k, i in enumerate(program.instructions):
             key = (id(program), k)
             flops, moved = cost(i)
@@ -121,6 +97,7 @@ class Profile:
             f"machine: {rate / 1e9:.0f} GFLOP/s in products, {bandwidth / 1e9:.1f} GB/s in copies",
             f"compiling: {self.compile_seconds:.4f} s, making programs: {self.lower_seconds:.4f} s",
         ]
+        lines += [f"memory read and written in a call: {a:,} bytes, {b:,} before fusion" for b, a in self.moved]
         lines += [f"  pass {name:<18} {seconds * 1e3:9.2f} ms" for name, seconds in self.passes]
         for title, key in (
             ("by instruction", lambda e: f"{e.label}  {e.origin}"),
@@ -172,10 +149,3 @@ def _seconds(call: Callable[[], Any]) -> float:
     begin = time.perf_counter()
     call()
     return time.perf_counter() - begin
-
-
-def bytes_moved(program: Program) -> int:
-    """Bytes that all instructions of a program read and write."""
-    return sum(cost(i)[1] for i in program.instructions)
-
-

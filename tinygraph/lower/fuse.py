@@ -12,6 +12,7 @@ from typing import Any
 
 import networkx as nx
 
+from tinygraph.lower.cost import bytes_moved
 from tinygraph.program.contraction import is_contraction
 from tinygraph.program.expr import Access, Expr, axis_index, postorder
 from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, Loop, Nest, Program
@@ -28,6 +29,8 @@ _GROUP_LIMIT = 48
 def fuse(program: Program, may_group: Callable[[Nest, Nest], bool] | None = None) -> None:
     """Fuse ``program.instructions`` in place. ``may_group(a, b)``: whether the target wants ``b`` run with ``a``."""
     kept = {r.buffer for r in (*program.outputs, *program.updates)}
+    if program.profile is not None:
+        program.unfused_bytes = bytes_moved(program)
     program.instructions = _fuse_block(program.instructions, _Uses(program.instructions), kept, may_group)
 
 
@@ -38,7 +41,21 @@ def _fuse_block(block: list[Instruction], uses: _Uses, kept: set[Buffer], may_gr
         elif isinstance(i, Branch):
             i.then = _fuse_block(i.then, uses, kept, may_group)
             i.otherwise = _fuse_block(i.otherwise, uses, kept, may_group)
-    return group(inline(block, uses, kept), uses, kept, may_group)
+    return group(inline(_used(block, uses, kept), uses, kept), uses, kept, may_group)
+
+
+def _used(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer]) -> list[Instruction]:
+    """The block without nests whose results nobody reads: say, positions of maxima that only a gradient needs."""
+    out: list[Instruction] = []
+    for i in reversed(block):
+        b = i.out.buffer if isinstance(i, Nest) else None
+        if b is not None and b.kind == "temp" and b not in kept and not uses.readers.get(b):
+            uses.writers[b] -= 1
+            for read in set(i.reads()):
+                uses.readers[read] -= 1
+        else:
+            out.append(i)
+    return out[::-1]
 
 
 class _Uses:
@@ -238,6 +255,7 @@ def group(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer], may_grou
     position: dict[_Item, int] = {}
     last_write: dict[Buffer, _Item] = {}
     readers: dict[Buffer, list[_Item]] = {}
+    in_order = True  # so far no item needs one that stands after it
     for i in block:
         nest = i if isinstance(i, Nest) else None
         reads, writes = set(i.reads()), set(i.writes())
@@ -245,7 +263,7 @@ def group(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer], may_grou
         deps |= {r for b in writes for r in readers.get(b, ())}
         item = None
         if nest is not None and may_group is not None:
-            item = _join(nest, deps, position, may_group)
+            item = _join(nest, deps, position, in_order, may_group)
         if item is None:
             item = _Item(None if nest is not None else i, nest)
             position[item] = len(order)
@@ -254,6 +272,7 @@ def group(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer], may_grou
             if d is not item:
                 item.deps.add(d)
                 d.users.add(item)
+                in_order = in_order and position[d] < position[item]
         for b in reads:
             readers.setdefault(b, []).append(item)
         for b in writes:
@@ -262,14 +281,17 @@ def group(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer], may_grou
     return _emit(order, position, uses, kept)
 
 
-def _join(nest: Nest, deps: set[_Item], position: dict[_Item, int], may_group: Any) -> _Item | None:
+def _join(
+    nest: Nest, deps: set[_Item], position: dict[_Item, int], in_order: bool, may_group: Any
+) -> _Item | None:
     """The group that ``nest`` may join: that of its latest producer, if the two share outer loops."""
     candidates = sorted((d for d in deps if d.nests), key=lambda d: -position[d])
     for g in candidates:
         if len(g.nests) >= _GROUP_LIMIT:
             continue
         others = [d for d in deps if d is not g]
-        if any(position[d] > position[g] for d in others) and not _can_sink(g, others):
+        after = not in_order or any(position[d] > position[g] for d in others)
+        if after and not _can_sink(g, others):
             continue
         depth = shared_depth(g, nest)
         if depth == 0 or not all(may_group(n, nest) for n in g.nests):

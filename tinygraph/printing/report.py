@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tinygraph.compile.profiling import bytes_moved, cost
+from tinygraph.lower.cost import bytes_moved, cost
 from tinygraph.passes.pipeline import optimise
 from tinygraph.printing.draw import svg_text
 from tinygraph.printing.picture import picture_of
@@ -37,7 +37,7 @@ def report_html(f: Any) -> str:
     program = last.program if last is not None else None
     _add_costs(picture, f, program)
     data = {
-        "boxes": {name: box.details for name, box in picture.boxes.items()},
+        "boxes": {name: {"kind": box.kind, **box.details} for name, box in picture.boxes.items()},
         "passes": _snapshots(f),
         "program": _program_text(program),
         "source": f.source() if last is not None else "(not yet called)",
@@ -58,7 +58,9 @@ def report_html(f: Any) -> str:
 def _program_text(program: Any) -> str:
     if program is None:
         return "(not yet called)"
-    return f"{program_text(program)}\n\n{bytes_moved(program):,} bytes read and written by its instructions"
+    before = program.unfused_bytes
+    note = f"; {before:,} before fusion" if before is not None else ""
+    return f"{program_text(program)}\n\n{bytes_moved(program):,} bytes read and written by its instructions{note}"
 
 
 def _snapshots(f: Any) -> list[dict[str, str]]:

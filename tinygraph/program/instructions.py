@@ -298,6 +298,8 @@ class Program:
     buffers: list[Buffer]
     #: what times the instructions: an object with ``register(program) -> record(instruction, begin, end)``, or None
     profile: Any = None
+    #: bytes that the instructions read and wrote before fusion; known where there is a profile
+    unfused_bytes: int | None = None
     borrowed: tuple[bool, ...] = ()  # outputs that the caller takes as they lie: views of ours, or on the device
 
     def temporaries(self) -> list[Buffer]:

@@ -1,0 +1,45 @@
+"""What instructions cost: scalar operations, and bytes read and written."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygraph.program.expr import loads, postorder
+from tinygraph.program.instructions import Branch, Group, Host, Instruction, Loop, Nest, Program, Routine
+
+_FREE = frozenset("load const param axis cast".split())
+
+
+def cost(i: Instruction) -> tuple[int, int]:
+    """``(flops, bytes)`` of one run of an instruction: scalar operations, and memory read and written once each."""
+    if isinstance(i, Nest):
+        per_point = sum(x.op not in _FREE for x in postorder(i.expr)) + (i.combine is not None)
+        return i.points * per_point, _nest_bytes(i, frozenset())
+    if isinstance(i, Group):
+        flops = sum(cost(n)[0] for n in i.nests)
+        return flops, sum(_nest_bytes(n, i.private) for n in i.nests)
+    if isinstance(i, (Loop, Branch)):
+        body = i.body if isinstance(i, Loop) else i.then
+        flops, moved = (sum(c) for c in zip(*map(cost, body), strict=True)) if body else (0, 0)
+        times = i.steps if isinstance(i, Loop) else 1
+        return flops * times, moved * times
+    refs = [*i.inputs, *i.outputs] if isinstance(i, (Routine, Host)) else []
+    return 0, sum(r.size * r.buffer.itemsize for r in refs if r.dtype != "object")
+
+
+def _nest_bytes(n: Nest, private: Iterable[Any]) -> int:
+    points: dict[Any, int] = defaultdict(int)
+    for a in {x.attr for x in loads(n.expr)} | {n.out}:
+        if a.buffer not in private:
+            moved = [e for e, s in zip(n.extents, a.strides, strict=True) if s]
+            points[a.buffer] += int(np.prod(moved, dtype=np.int64))
+    return sum(min(count, max(b.size, 1)) * b.itemsize for b, count in points.items())
+
+
+def bytes_moved(program: Program) -> int:
+    """Bytes that all instructions of a program read and write."""
+    return sum(cost(i)[1] for i in program.instructions)
