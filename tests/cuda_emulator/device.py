@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygraph.targets.cuda.cublas import call_of
+from tinygraph.targets.cuda.routines import ROUTINES
 
 from .emulator import DeviceBuffer, Emulator
 
@@ -174,8 +175,10 @@ class EmulatedDevice:
 
         self._do(run)
 
-    def routine(self, name: str) -> Any:
-        return None
+    def routine(self, name: str) -> Callable[..., None] | None:
+        """CuPy's routines by NumPy, whose functions have the same names and meaning."""
+        run = ROUTINES.get(name)
+        return None if run is None else lambda inputs, outputs, attrs: run(np, inputs, outputs, attrs)
 
     def view(self, address: int, shape: Sequence[int], strides: Sequence[int], dtype: str, owner: Any) -> Any:
         return memory_view(address, shape, strides, dtype, owner)

@@ -41,6 +41,9 @@ class CudaExecutable:
         self.borrowed = [*program.borrowed, *[False] * len(program.outputs)][: len(program.outputs)]
         self.fixed = all(s.fixed for s in self.steps)
         self.reads_integers = any(CallIntegers() in x.kernel.arguments for x in self.printer.launches())
+        #: buffers whose addresses come with a call; all others stay where a workspace has them
+        self.passed = [r.buffer for r in (*program.inputs, *program.shared, *program.updates)
+                       if r.dtype != "object" and r.buffer.kind in ("input", "shared", "update")]  # fmt: skip
         #: host integers on which the launches' arguments themselves depend
         self.baked = [name for name in program.params if name in self.printer.baked()]
         self.checking = [x for x in self.printer.launches() if x.checks]
@@ -167,7 +170,7 @@ class Workspace:
             return self._timed(f)
         if not self.e.fixed:
             return self._steps(f)
-        key = (*f.base.values(), *(f.params[name] for name in self.e.baked))
+        key = (*(f.base[b] for b in self.e.passed), *(f.params[name] for name in self.e.baked))
         if key not in self.graphs:
             self.graphs[key] = None
             if len(self.graphs) > _GRAPHS:
