@@ -32,6 +32,12 @@ def test_links_and_pictures_are_there():
             assert (page.parent / target).exists(), f"{page.name} points to {target}"
 
 
+def test_the_index_lists_every_page():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for page in ROOT.glob("docs/*.md"):
+        assert page.name == "README.md" or f"]({page.name})" in index, f"docs/README.md does not list {page.name}"
+
+
 def test_commands_exist():
     make = (ROOT / "Makefile").read_text(encoding="utf-8")
     for line in "\n".join(blocks("sh")).splitlines():

@@ -10,7 +10,6 @@ import pytest
 
 import tinygraph.tensor as T
 from tinygraph import function, grad, shared
-from tinygraph.errors import InvalidValue
 from tinygraph.printing import explain
 from tinygraph.printing.report import report_html
 
@@ -65,10 +64,12 @@ def test_explain_runs_a_script(tmp_path, capsys):
     explain.add_arguments(parser)
     explain.run(parser.parse_args([f"{script}:f", "--out", str(tmp_path / "f.html")]))
     assert "<svg" in (tmp_path / "f.html").read_text()
-    with pytest.raises(InvalidValue, match="no compiled function 'g'; it has: f"):
-        explain.run(parser.parse_args([f"{script}:g"]))
-    with pytest.raises(InvalidValue, match="no file"):
-        explain.run(parser.parse_args(["missing.py:f"]))
+    for what, message in ((f"{script}:g", "no compiled function 'g'; it has: f"), ("missing.py:f", "no file missing.py"),
+                          ("script.py", "expected FILE.py:NAME, got 'script.py'")):  # fmt: skip
+        capsys.readouterr()
+        assert explain.run(parser.parse_args([what])) == 2
+        error = capsys.readouterr().err
+        assert message in error and len(error.splitlines()) == 1  # no traceback
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -87,7 +88,15 @@ const clicked = byId("details").textContent.includes("test_report.py");
 byId("search").value = "dot"; byId("search").dispatchEvent(new Event("input"));
 const found = document.querySelectorAll(".box.found").length > 0;
 slider.value = slider.max; slider.dispatchEvent(new Event("input"));
-document.title = "clicked " + clicked + " found " + found + " moved " + (byId("pass").textContent !== "as given");
+const cut = document.querySelectorAll("#diff .cut").length, shown = byId("diff").children.length;
+const wires = document.querySelectorAll(".wire.lit").length > 0;
+byId("leaves").click();
+const hidden = [...document.querySelectorAll(".box.leaf")].every(b => getComputedStyle(b).display === "none");
+const before = svg.getAttribute("viewBox");
+svg.dispatchEvent(new WheelEvent("wheel", { deltaY: -1, clientX: 300, clientY: 300 }));
+const zoomed = svg.getAttribute("viewBox") !== before;
+if (!(wires && hidden && zoomed && cut < shown)) document.title = "error: " + [wires, hidden, zoomed, cut, shown];
+else document.title = "clicked " + clicked + " found " + found + " moved " + (byId("pass").textContent !== "as given");
 </script></body>"""
     file = tmp_path / "report.html"
     file.write_text(page.replace("</body>", probe))

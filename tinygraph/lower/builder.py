@@ -312,7 +312,9 @@ class Builder:
             if not -n <= i < n:
                 raise IndexOutOfRange(f"{self.node}: index {i} is out of range for dimension {axis} of size {n}")
             return i + n if i < 0 else i
-        return Expr("index", (i,), "int64", n)
+        bound = Bound(n)
+        bound.source = self._source()
+        return Expr("index", (i,), "int64", bound)
 
 
 def _reshaped_strides(ref: Ref, shape: tuple[int, ...]) -> tuple[int, ...] | None:

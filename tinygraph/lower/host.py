@@ -44,16 +44,20 @@ _PYTHON = {
 def checked_index(i: int, n: int) -> int:
     """``i`` counted from the front of a dimension of size ``n``."""
     if i < -n or i >= n:
-        raise IndexOutOfRange(f"index {i} is out of range for a dimension of size {n}")
+        source = getattr(n, "source", None)
+        where = "" if source is None else f"\n{source.text()}"
+        raise IndexOutOfRange(f"index {i} is out of range for a dimension of size {n}{where}")
     return i + n if i < 0 else i
 
 
 class PythonPrinter:
     """Prints host expressions as assignments; equal objects are computed once."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: dict[str, int] | None = None) -> None:
         self.lines: list[str] = []
         self.names: dict[int, str] = {}
+        #: takes the sizes that indices are checked against, by their names in the text; None: printed as they are
+        self.bounds = bounds
 
     def name(self, e: Any) -> str:
         """The name (or literal) that holds ``e``, printing what it needs."""
@@ -71,13 +75,20 @@ class PythonPrinter:
             return x.attr
         args = [self.names[id(a)] for a in x.args]
         if x.op == "index":
-            text = f"checked_index({args[0]}, {x.attr})"
+            text = f"checked_index({args[0]}, {self._bound(x.attr)})"
         elif x.op in _PYTHON:
             text = _PYTHON[x.op].format(*args)
         else:
             raise NotImplementedError(f"host integers have no {x.op}")
         name = f"t{len(self.lines)}"
         self.lines.append(f"{name} = {text}")
+        return name
+
+    def _bound(self, n: int) -> str:
+        if self.bounds is None:
+            return str(n)
+        name = f"bound{len(self.bounds)}"
+        self.bounds[name] = n
         return name
 
 
@@ -94,7 +105,8 @@ def print_host_function(
     leaves: Sequence[Variable], results: Sequence[Any], name: str
 ) -> tuple[str, Callable[..., Any]]:
     """Source and function: the arrays of ``leaves`` (a sequence) -> tuple of ints, the values of ``results``."""
-    printer = PythonPrinter()
+    bounds: dict[str, int] = {}
+    printer = PythonPrinter(bounds)
     found = [printer.name(r) for r in results]
     used = {x.attr for r in results if isinstance(r, Expr) for x in postorder(r) if x.op == "param"}
     head = []
@@ -106,7 +118,7 @@ def print_host_function(
                 head.append(f"in{k}_{j} = args[{k}].shape[{j}]")
     body = "".join(f"    {line}\n" for line in head + printer.lines)
     source = f"def {name}(args):\n{body}    return ({', '.join(found)}{',' if len(found) == 1 else ''})\n"
-    space: dict[str, Any] = {"checked_index": checked_index}
+    space: dict[str, Any] = {"checked_index": checked_index, **bounds}
     exec(compile(source, f"<host integers of {name}>", "exec"), space)
     return source, space[name]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import runpy
+import sys
 from pathlib import Path
 
 from tinygraph.errors import InvalidValue
@@ -18,12 +19,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="where to write the page (default NAME.html)")
 
 
-def run(args: argparse.Namespace) -> None:
-    """Run the script as ``__main__`` and report on the function."""
+def run(args: argparse.Namespace) -> int:
+    """Run the script as ``__main__`` and report on the function; errors of the script keep their traceback."""
+    file, _, name = args.what.rpartition(":")
+    try:
+        _write(file, name, args)
+    except InvalidValue as error:
+        if not str(error).startswith("explain:"):
+            raise
+        print(f"tinygraph: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _write(file: str, name: str, args: argparse.Namespace) -> None:
     from tinygraph.compile.compiled import CompiledFunction
 
-    file, colon, name = args.what.rpartition(":")
-    if not colon or not file:
+    if not file or not name:
         raise InvalidValue(f"explain: expected FILE.py:NAME, got {args.what!r}")
     if not Path(file).is_file():
         raise InvalidValue(f"explain: there is no file {file}")

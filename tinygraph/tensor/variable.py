@@ -198,6 +198,12 @@ class TensorOperators:
     def __getitem__(self, key: Any) -> Any:
         return T.getitem(self, key)
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeMismatch(
+            f"{self} is an expression and cannot be assigned to; "
+            "y = T.set_subtensor(x[i], value) is x with the value in place"
+        )
+
     def take(self, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
         return T.take(self, indices, axis, mode)
 
