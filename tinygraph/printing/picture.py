@@ -13,6 +13,7 @@ from tinygraph.graph.op import Apply
 from tinygraph.graph.shared import SharedVariable
 from tinygraph.graph.traversal import toposort
 from tinygraph.graph.variable import Constant, Variable
+from tinygraph.printing.ssa import type_text
 
 COLOURS = {"input": "#cfe8cf", "shared": "#cfdcf0", "constant": "#eeeeee", "op": "#fdf3d0", "output": "#f3cfcf"}
 
@@ -59,7 +60,7 @@ def picture_of(what: Any, constants: bool = True) -> Picture:
         if v not in names:
             names[v] = f"v{len(names)}"
             kind = "constant" if isinstance(v, Constant) else "shared" if isinstance(v, SharedVariable) else "input"
-            picture.boxes[names[v]] = Box(names[v], kind, _short(str(v)), _details(v))
+            picture.boxes[names[v]] = Box(names[v], kind, _short(_leaf_name(v)), _details(v))
         return names[v]
 
     for node in toposort(outputs):
@@ -87,6 +88,12 @@ def picture_of(what: Any, constants: bool = True) -> Picture:
 def _op_name(node: Apply) -> str:
     text = str(node.op)
     return text[9:-1] if text.startswith("Elemwise{") else text
+
+
+def _leaf_name(v: Variable) -> str:
+    if isinstance(v, Constant) and v.name is None:
+        return str(v).partition("{")[2][:-1] or str(v)
+    return v.name or type_text(v.type)
 
 
 def _short(text: str, limit: int = 28) -> str:
