@@ -9,11 +9,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Texts as they are written, and room for the longest names beside their lines."""
+
+    def __init__(self, prog: str, **kwargs: Any) -> None:
+        super().__init__(prog, max_help_position=28, **kwargs)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, and exit with status 2."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        kwargs.setdefault("formatter_class", _Formatter)
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
 
