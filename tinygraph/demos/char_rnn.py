@@ -195,7 +195,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--learning-rate",
         type=positive_float,
         metavar="R",
-        help="(default: 0.003 for rmsprop, 0.05 for adagrad)",
+        help="(default: 0.01 for rmsprop, 0.05 for adagrad)",
     )
     add("--clip", type=positive_float, default=5.0, metavar="N",
         help="largest norm of all gradients together (default: %(default)s)")  # fmt: skip
@@ -278,7 +278,7 @@ def training_step(args, network, data):
     cost = cross_entropy(scores, y)
     grads = updates.clip_by_total_norm(tinygraph.grad(cost, network.params), args.clip)
     rule = updates.rmsprop if args.optimizer == "rmsprop" else updates.adagrad
-    rate = args.learning_rate or (0.003 if args.optimizer == "rmsprop" else 0.05)
+    rate = args.learning_rate or (0.01 if args.optimizer == "rmsprop" else 0.05)
     changes = rule(grads, network.params, rate)
     memory = [v for v in changes if v not in network.params]
     changes.update(zip(states, after, strict=True))
