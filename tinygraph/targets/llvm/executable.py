@@ -43,6 +43,8 @@ _SERIAL_BELOW = 20_000
 _SHARE = 10_000
 #: programs with more scalar operations than this watch for Ctrl-C
 _INTERRUPTIBLE_ABOVE = 3_000_000
+#: multiplications from and up to which a product is printed rather than left to BLAS
+_SMALL_PRODUCTS = 4096, 3_000_000
 _DATA_OFFSET = 16  # of the data pointer in NumPy's array object
 
 _libraries: dict[str, Any] = {}
@@ -91,8 +93,14 @@ def may_group(a: Nest, b: Nest) -> bool:
     return not is_contraction(a) or _is_tiled(a)
 
 
+def _is_small(product: Any, n: Nest) -> bool:
+    """Whether a product is better off without BLAS, whose preparations take longer than the work."""
+    least, most = _SMALL_PRODUCTS
+    return least <= product.work <= most and schedule(n, 0, _engine().target.vector_bits) is not None
+
+
 def _is_tiled(n: Nest) -> bool:
-    return as_product(n) is None and schedule(n, 1, 512) is not None
+    return as_product(n) is None and schedule(n, 1, _engine().target.vector_bits) is not None
 
 
 class NativeStep:
@@ -201,7 +209,7 @@ class LlvmExecutable:
         if all(n.points == 0 and n.combine is None for n in g.nests):
             return
         product = as_product(g.nests[0]) if len(g.nests) == 1 else None
-        if product is not None and product.work > 0:
+        if product is not None and product.work > 0 and not _is_small(product, g.nests[0]):
             self.uses_blas = True
             self.texts.append((g.label, load(product_text(product.dtype))))
             grain = 0
