@@ -14,6 +14,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str, **kwargs: Any) -> None:
         super().__init__(prog, max_help_position=28, **kwargs)
+        self._action_max_length = 20  # argparse forgets that subcommands are indented
 
 
 class Parser(argparse.ArgumentParser):

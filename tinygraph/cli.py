@@ -96,7 +96,10 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 def _add(subparsers: argparse._SubParsersAction, name: str, module_name: str, selected: bool) -> None:
     text = _text(module_name)
     summary = text.partition("\n")[0].rstrip(".")
-    parser = subparsers.add_parser(name, help=summary[:1].lower() + summary[1:], description=text)
+    first = summary.split(" ")[0]
+    if first[1:].islower() or len(first) == 1:  # a sentence's capital, not a name's
+        summary = summary[:1].lower() + summary[1:]
+    parser = subparsers.add_parser(name, help=summary, description=text)
     if selected:
         module: ModuleType = importlib.import_module(module_name)
         module.add_arguments(parser)
