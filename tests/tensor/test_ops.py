@@ -103,7 +103,7 @@ def test_sizes_0_and_1(name, shape):
 
 
 #: base classes, and ops that do not compute anything of their own (their tests are beside those of debugging)
-ELSEWHERE = {"GatherIndex", "MatrixOp", "Assert", "Print", "IfElse", "LazyIfElse"}
+ELSEWHERE = {"GatherIndex", "MatrixOp", "Assert", "Print", "PdbBreakpoint", "IfElse", "LazyIfElse"}
 
 
 def op_classes():

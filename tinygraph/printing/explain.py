@@ -1,4 +1,4 @@
-"""``tinygraph explain FILE.py:NAME``: run a script and write the report of the compiled function it calls NAME."""
+"""Run a script and write the report of the compiled function it calls NAME."""
 
 from __future__ import annotations
 
