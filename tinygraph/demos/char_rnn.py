@@ -158,7 +158,7 @@ def sampler(network, srng):
         noise = -T.log(-T.log(srng.uniform(scores.shape, low=1e-7, high=1 - 1e-7)))
         code = T.cast(T.argmax(scores / temperature + noise, axis=1), "int32")
         after, states = network.read(code.dimshuffle("x", 0), list(states))
-        return [after[0], *states, code[0]]
+        return [after[0], *states, code[0]]  # type: ignore[index]  # mypy takes T.cast for the scalar one
 
     written, steps = tinygraph.scan(
         write, outputs_info=[scores[-1], *states, None], n_steps=length, name="write"
