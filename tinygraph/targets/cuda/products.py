@@ -26,7 +26,6 @@ from tinygraph.targets.cuda.kernel import Kernel, Scratch, Tuning, flat_launch, 
 from tinygraph.targets.cuda.scalars import C_TYPES
 from tinygraph.targets.cuda.writer import Parameters, Pointer, index_type
 
-
 #: batches of a kernel: the grid's third size, which the shares of a sum multiply
 _MAX_BATCH = 65535
 
