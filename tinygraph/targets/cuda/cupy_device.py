@@ -6,7 +6,7 @@ import importlib.util
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -196,8 +196,11 @@ class CupyDevice:
             lane.stream.begin_capture(self.cp.cuda.runtime.streamCaptureModeThreadLocal)
             try:
                 run()
-            finally:
-                graph = lane.stream.end_capture()
+            except BaseException:
+                with suppress(self.cp.cuda.runtime.CUDARuntimeError):  # it ends with an error of its own
+                    lane.stream.end_capture()
+                raise
+            graph = lane.stream.end_capture()
         return lambda: lane.replay(graph, self._stream())
 
 

@@ -180,6 +180,7 @@ class Workspace:
         if replay is None:
             replay = self.device.capture(lambda: self._steps(f))
             if replay is None:  # the device captures nothing
+                self.e.fixed = False
                 return self._steps(f)
             self.graphs[key] = replay
         return replay()
