@@ -1,9 +1,5 @@
 """``theano.compile.debugmode``."""
 
-from tinygraph.compat.theano.parts.native_mode import native
+from tinygraph.compile.watch import DebugMode, DebugModeError
 
-DebugMode = native(
-    "DebugMode",
-    ("compile.debugmode", "compile.debug", "compile.modes", "compile.mode"),
-    "this version has no such mode; tinygraph.config.check compares results before and after each pass",
-)
+__all__ = ["DebugMode", "DebugModeError"]

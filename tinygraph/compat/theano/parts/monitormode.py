@@ -1,9 +1,5 @@
 """``theano.compile.monitormode``."""
 
-from tinygraph.compat.theano.parts.native_mode import native
+from tinygraph.compile.watch import MonitorMode, detect_nan
 
-MonitorMode = native(
-    "MonitorMode",
-    ("compile.monitormode", "compile.debug", "compile.modes", "compile.mode"),
-    "this version calls nothing before or after nodes; wrap variables in theano.printing.Print",
-)
+__all__ = ["MonitorMode", "detect_nan"]

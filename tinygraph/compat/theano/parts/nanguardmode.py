@@ -1,9 +1,5 @@
 """``theano.compile.nanguardmode``."""
 
-from tinygraph.compat.theano.parts.native_mode import native
+from tinygraph.compile.watch import NanGuardMode
 
-NanGuardMode = native(
-    "NanGuardMode",
-    ("compile.nanguardmode", "compile.debug", "compile.modes", "compile.mode"),
-    "this version has no mode that looks for nan; wrap suspects in theano.printing.Print",
-)
+__all__ = ["NanGuardMode"]

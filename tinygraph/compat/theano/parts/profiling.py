@@ -1,9 +1,5 @@
 """``theano.compile.profiling``."""
 
-from tinygraph.compat.theano.parts.native_mode import native
+from tinygraph.compile.profiling import Profile as ProfileStats
 
-ProfileStats = native(
-    "ProfileStats",
-    ("compile.profiling", "compile.profile", "printing.profile"),
-    "this version keeps no statistics of calls; measure with time.perf_counter around the call",
-)
+__all__ = ["ProfileStats"]
