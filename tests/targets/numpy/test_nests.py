@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygraph.tensor as T
-from tinygraph import config, function, grad
+from tinygraph import Mode, config, function, grad
 from tinygraph.tensor.signal.pool import pool_2d
 
 RNG = np.random.RandomState(5)
@@ -119,3 +119,15 @@ def test_arrays_with_nothing_or_one_thing_in_them(shape):
     np.testing.assert_allclose(total, x.sum(0))
     np.testing.assert_allclose(doubled, x * 2)
     np.testing.assert_allclose(product, x @ x.T)
+
+
+@pytest.mark.parametrize("target", ["numpy", "llvm"])
+def test_the_position_of_an_extremum_is_that_of_the_first_nan(target):
+    if target == "llvm":
+        pytest.importorskip("llvmlite", reason="the llvm target needs llvmlite")
+    x = T.matrix("x")
+    value = np.random.default_rng(0).random((6, 40))
+    value[2, 3] = value[4, 3] = np.nan
+    f = function([x], [T.argmax(x, axis=0), T.argmin(x, axis=0)], mode=Mode(target=target))
+    for got, want in zip(f(value), (value.argmax(0), value.argmin(0)), strict=True):
+        np.testing.assert_array_equal(got, want)

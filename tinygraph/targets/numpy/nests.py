@@ -162,7 +162,7 @@ class NestPrinter:
         return buffer_name(access.buffer)
 
     def _arg(self, nest: Nest) -> None:
-        if is_window(nest):
+        if nest.dtype != "int64" and is_window(nest):  # argmax itself puts a nan first
             print_place(self, nest, self.out_view(nest))
             return
         value = self.evaluate(nest.expr, nest)
