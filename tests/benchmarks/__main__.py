@@ -117,7 +117,7 @@ def compile_times() -> dict[str, float]:
         for i in range(n):
             y = (T.tanh(y), y * 1.5, y + x, T.sqrt(T.abs(y)) if i % 8 == 3 else y - 0.5)[i % 4]
         begin = time.perf_counter()
-        tinygraph.function([x], y, mode=tinygraph.Mode(target="numpy"))(np.ones(8))
+        tinygraph.function([x], y, mode=tinygraph.Mode(target="numpy"))(np.ones(8, tinygraph.config.floatX))
         out[f"{n} nodes"] = time.perf_counter() - begin
         gc.collect()
     return out
