@@ -92,9 +92,6 @@ class PythonPrinter:
         return name
 
 
-def leaf_names(leaves: Sequence[Variable]) -> list[str]:
-    return [f"in{k}" for k in range(len(leaves))]
-
 
 def is_host_leaf(v: Variable) -> bool:
     """Integer scalars among a function's inputs and shared variables can decide sizes."""

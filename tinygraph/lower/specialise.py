@@ -78,15 +78,10 @@ def _result(b: Builder, array: Array, kind: str, taken: set[Any], borrow: bool) 
     ref = array.ref
     if ref.buffer.kind == "dynamic" or borrow:
         return ref
-    if ref.buffer.kind == "temp" and ref.size == ref.buffer.size and _covers(ref) and ref.buffer not in taken:
+    if ref.buffer.kind == "temp" and ref.whole and ref.buffer not in taken:
         ref.buffer.kind = kind
     else:
         ref = b.copy(array).ref
         ref.buffer.kind = kind
     taken.add(ref.buffer)
     return ref
-
-
-def _covers(ref: Ref) -> bool:
-    """Whether the view is all of its buffer in C order (reshaped perhaps)."""
-    return ref.whole

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygraph.errors import ShapeMismatch
-from tinygraph.graph.dims import Dim, Operand, merge_dims
+from tinygraph.graph.dims import Dim, Operand
 from tinygraph.graph.op import Apply, Op
 from tinygraph.graph.variable import Constant, Variable
 from tinygraph.tensor.basic import as_tensor_variable
@@ -175,10 +175,6 @@ def alloc(value: Any, *shape: Any) -> Any:
         shape = tuple(shape[0])  # type: ignore[arg-type]
     return alloc_op(value, *shape)
 
-
-def merge_known(a: Sequence[Dim], b: Sequence[Dim]) -> list[Dim]:
-    """The more certain size of each pair."""
-    return [merge_dims(x, y) for x, y in zip(a, b, strict=True)]
 
 
 def is_zero(v: Variable) -> bool:

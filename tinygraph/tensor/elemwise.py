@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph.errors import ShapeMismatch, TypeMismatch
+from tinygraph.errors import ShapeMismatch
 from tinygraph.graph.convert import as_variable
 from tinygraph.graph.dims import (
     Dim,
@@ -289,10 +289,3 @@ def elemwise(name: str, nin: int, numpy: Callable[..., Any], doc: str = "", **ro
     op = Elemwise(scalar)
     op.__doc__ = doc or f"Elementwise {name}."
     return op
-
-
-def require_float(x: Any, what: str) -> Any:
-    x = as_tensor_variable(x)
-    if x.type.dtype[0] != "f":
-        raise TypeMismatch(f"{what}: expected a float tensor, got {x} of type {x.type}")
-    return x

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tinygraph.program.expr import Access
-from tinygraph.program.instructions import Nest, c_strides
+from tinygraph.program.instructions import Nest
 from tinygraph.targets.numpy.interleave import interleaves_sum, print_interleaved, print_sum
 from tinygraph.targets.numpy.views import merge_axes
 
@@ -368,7 +368,3 @@ def _out_matrix(p: NestPrinter, nest: Nest, found: Plan) -> str | None:
     if 0 in found.loop and found.loop[0] == 0:
         return p.view(out._replace(strides=strides), shape)
     return None
-
-
-def contiguous_strides(shape: Sequence[int]) -> Any:
-    return c_strides(shape)
