@@ -26,11 +26,16 @@ from tests.benchmarks.timing import compare
 WORKS: dict[str, tuple[str, tuple]] = {
     "LeNet, batch 500": ("lenet", ()),
     "network3, batch 10": ("network3", ()),
+    "CNN, relu, momentum, batch 64": ("cnn", ()),
     "MLP, dropout, RMSprop, batch 128": ("mlp", ()),
     "RNN H256 T50 B32": ("rnn", (shapes.RNN_LARGE,)),
     "RNN H128 T50 B1": ("rnn", (shapes.RNN_SMALL,)),
     "elementwise, 1e6": ("elementwise", ()),
     "softmax + cross-entropy 4096x1000": ("softmax_cross_entropy", ()),
+    "sum of 4096x4096 over axis 0": ("reduction", (0,)),
+    "sum of 4096x4096 over axis 1": ("reduction", (1,)),
+    "sum of 4096x4096 over both": ("reduction", (None,)),
+    "layer norm 4096x1024 and its gradients": ("layer_norm", ()),
     "scalar a + b": ("scalar_add", ()),
 }
 PEERS = {"PyTorch": "tests.benchmarks.torch_steps", "JAX": "tests.benchmarks.jax_steps"}

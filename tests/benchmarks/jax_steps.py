@@ -69,6 +69,33 @@ def network3(batch: int = shapes.NETWORK3_BATCH) -> dict[str, Step]:
     return {"jit": _descent(loss, [_layer(20, 1, 5, 5), _layer(2880, 100), _layer(100, 10)], x, y)}
 
 
+def cnn(batch: int = shapes.CNN_BATCH) -> dict[str, Step]:
+    x, y = (jnp.asarray(v) for v in shapes.images(batch))
+    params = [_layer(20, 1, 5, 5), _layer(50, 20, 5, 5), _layer(800, 500), _layer(500, 10)]
+
+    def loss(params: Any, x: Any, y: Any) -> Any:
+        h = x.reshape(batch, 1, 28, 28)
+        for w, b in params[:2]:
+            h = jax.nn.relu(lax.conv_general_dilated(h, w, (1, 1), "VALID") + b[None, :, None, None])
+            h = lax.reduce_window(h, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+        (w2, b2), (w3, b3) = params[2:]
+        return _nll(jax.nn.relu(h.reshape(batch, -1) @ w2 + b2) @ w3 + b3, y)
+
+    @jax.jit
+    def step(params: Any, speeds: Any, x: Any, y: Any) -> Any:
+        value, grads = jax.value_and_grad(loss)(params, x, y)
+        speeds = jax.tree.map(lambda v, g: 0.5 * v - 0.01 * g, speeds, grads)
+        return value, jax.tree.map(lambda p, v: p + v, params, speeds), speeds
+
+    state = [params, jax.tree.map(jnp.zeros_like, params)]
+
+    def run() -> float:
+        value, *state[:] = step(*state, x, y)
+        return float(value)
+
+    return {"jit": run}
+
+
 def mlp(batch: int = shapes.MLP_BATCH) -> dict[str, Step]:
     x, y = (jnp.asarray(v) for v in shapes.images(batch))
     params = [_layer(784, 625), _layer(625, 625), _layer(625, 10)]
@@ -124,6 +151,30 @@ def softmax_cross_entropy(shape: tuple[int, int] = shapes.SOFTMAX) -> dict[str, 
     x, y = jnp.asarray(rng.standard_normal(shape, dtype=np.float32)), jnp.asarray(rng.integers(0, shape[1], shape[0]))
     f = jax.jit(jax.value_and_grad(_nll))
     return {"jit": lambda: f(x, y)[1].block_until_ready()}
+
+
+def reduction(axis: int | None, shape: tuple[int, int] = shapes.REDUCED) -> dict[str, Step]:
+    x = jnp.asarray(np.random.default_rng(0).random(shape, dtype=np.float32))
+    f = jax.jit(lambda x: x.sum(axis))
+    return {"jit": lambda: f(x).block_until_ready()}
+
+
+def layer_norm(shape: tuple[int, int] = shapes.NORMALISED) -> dict[str, Step]:
+    rng = np.random.default_rng(0)
+    x, scale, shift, above = (
+        jnp.asarray(rng.standard_normal(s, dtype=np.float32)) for s in (shape, shape[1], shape[1], shape)
+    )
+
+    def norm(x: Any, scale: Any, shift: Any) -> Any:
+        centred = x - x.mean(1, keepdims=True)
+        return centred / jnp.sqrt((centred**2).mean(1, keepdims=True) + 1e-5) * scale + shift
+
+    @jax.jit
+    def run(x: Any, scale: Any, shift: Any, above: Any) -> Any:
+        out, pull = jax.vjp(norm, x, scale, shift)
+        return out, *pull(above)
+
+    return {"jit": lambda: jax.block_until_ready(run(x, scale, shift, above))}
 
 
 def scalar_add() -> dict[str, Step]:

@@ -19,11 +19,14 @@ class Recurrent:
 
 LENET_BATCH = 500
 NETWORK3_BATCH = 10
+CNN_BATCH = 64
 MLP_BATCH = 128
 RNN_LARGE = Recurrent(65, 256, 32, 50)
 RNN_SMALL = Recurrent(65, 128, 1, 50)
 ELEMENTS = 1_000_000
 SOFTMAX = (4096, 1000)
+REDUCED = (4096, 4096)
+NORMALISED = (4096, 1024)
 
 
 def images(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

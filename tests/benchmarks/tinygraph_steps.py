@@ -13,6 +13,7 @@ from tests.benchmarks import shapes
 from tinygraph import Mode, function, grad, shared
 from tinygraph.tensor.shared_randomstreams import RandomStreams
 from tinygraph.tensor.signal import downsample
+from tinygraph.updates import momentum
 
 Step = Callable[[], Any]
 
@@ -63,6 +64,24 @@ def network3(target: str, batch: int = shapes.NETWORK3_BATCH) -> Step:
     step = _train(target, [i], _nll(z, y), p0 + p1 + p2, 0.1,
                   {x: data_x[i * batch : (i + 1) * batch], y: data_y[i * batch : (i + 1) * batch]})  # fmt: skip
     return lambda: step(0)
+
+
+def cnn(target: str, batch: int = shapes.CNN_BATCH) -> Step:
+    """PyTorch's MNIST example: two convolutions with relu, then a pool; gradient descent with momentum 0.5."""
+    x, y = T.fmatrix("x"), T.ivector("y")
+    h, params = x.reshape((-1, 1, 28, 28)), []
+    for maps, filters in ((1, 20), (20, 50)):
+        w, b = _shared(shapes.weights(filters, maps, 5, 5)), _shared(np.zeros(filters))
+        h = T.nnet.relu(T.nnet.conv2d(h, w, filter_flip=False) + b.dimshuffle("x", 0, "x", "x"))
+        h = downsample.max_pool_2d(h, ds=(2, 2), ignore_border=True)
+        params += [w, b]
+    h, p2 = _dense(h.flatten(2), 800, 500)
+    z, p3 = _dense(T.nnet.relu(h), 500, 10)
+    params += p2 + p3
+    rules = momentum(_nll(z, y), params, learning_rate=0.01, momentum=0.5)
+    f = function([x, y], _nll(z, y), updates=rules, mode=Mode(target=target))
+    images, labels = shapes.images(batch)
+    return lambda: f(images, labels)
 
 
 def mlp(target: str, batch: int = shapes.MLP_BATCH) -> Step:
@@ -119,6 +138,25 @@ def softmax_cross_entropy(target: str, shape: tuple[int, int] = shapes.SOFTMAX) 
     rng = np.random.default_rng(0)
     value, labels = rng.standard_normal(shape, dtype=np.float32), rng.integers(0, shape[1], shape[0]).astype("int32")
     return lambda: f(value, labels)
+
+
+def reduction(target: str, axis: int | None, shape: tuple[int, int] = shapes.REDUCED) -> Step:
+    x = T.fmatrix("x")
+    f = function([x], x.sum(axis), mode=Mode(target=target))
+    value = np.random.default_rng(0).random(shape, dtype=np.float32)
+    return lambda: f(value)
+
+
+def layer_norm(target: str, shape: tuple[int, int] = shapes.NORMALISED) -> Step:
+    """Rows brought to mean 0 and variance 1, scaled and shifted, with the gradients of all three."""
+    x, scale, shift, above = T.fmatrix("x"), T.fvector("scale"), T.fvector("shift"), T.fmatrix("above")
+    centred = x - x.mean(1, keepdims=True)
+    out = centred / T.sqrt(T.sqr(centred).mean(1, keepdims=True) + np.float32(1e-5)) * scale + shift
+    grads = grad(None, [x, scale, shift], known_grads={out: above})
+    f = function([x, scale, shift, above], [out, *grads], mode=Mode(target=target))
+    rng = np.random.default_rng(0)
+    values = [rng.standard_normal(s, dtype=np.float32) for s in (shape, shape[1], shape[1], shape)]
+    return lambda: f(*values)
 
 
 def scalar_add(target: str) -> Step:

@@ -37,34 +37,54 @@ def _lenet_model() -> nn.Module:
     )  # fmt: skip
 
 
-def lenet(batch: int = shapes.LENET_BATCH, compiled: bool = False) -> dict[str, Step]:
-    x, y = _images(batch)
-    x = x.reshape(batch, 1, 28, 28)
-    out = {}
-    for name, memory in (("eager", torch.contiguous_format), ("channels-last", torch.channels_last)):
-        model = _lenet_model().to(memory_format=memory)
-        data = x.contiguous(memory_format=memory)
-        out[name] = _trainer(model, data, y, torch.optim.SGD(model.parameters(), 0.1))
-    if compiled:
-        model = _lenet_model()
-        fast = torch.compile(model)
-        out["compile"] = _trainer(fast, x, y, torch.optim.SGD(model.parameters(), 0.1))
+def _variants(make: Callable[[], nn.Module], x: Any, y: Any, rule: Any, last: bool = False) -> dict[str, Step]:
+    """A training step run eagerly, by torch.compile, and for images also with the channels last."""
+    eager, compiled = make(), make()
+    out = {
+        "eager": _trainer(eager, x, y, rule(eager.parameters())),
+        "compile": _trainer(torch.compile(compiled), x, y, rule(compiled.parameters())),
+    }
+    if last:
+        model = make().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        data = x.contiguous(memory_format=torch.channels_last)
+        out["channels-last"] = _trainer(model, data, y, rule(model.parameters()))
     return out
 
 
-def network3(batch: int = shapes.NETWORK3_BATCH) -> dict[str, Step]:
+def _descent(parameters: Any) -> Any:
+    return torch.optim.SGD(parameters, 0.1)
+
+
+def lenet(batch: int = shapes.LENET_BATCH) -> dict[str, Step]:
     x, y = _images(batch)
-    model = nn.Sequential(nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.Sigmoid(), nn.Flatten(), nn.Linear(2880, 100),
-                          nn.Sigmoid(), nn.Linear(100, 10))  # fmt: skip
-    return {"eager": _trainer(model, x.reshape(batch, 1, 28, 28), y, torch.optim.SGD(model.parameters(), 0.1))}
+    return _variants(_lenet_model, x.reshape(batch, 1, 28, 28), y, _descent, last=True)
+
+
+def network3(batch: int = shapes.NETWORK3_BATCH) -> dict[str, Step]:
+    def model() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.Sigmoid(), nn.Flatten(), nn.Linear(2880, 100),
+                             nn.Sigmoid(), nn.Linear(100, 10))  # fmt: skip
+
+    x, y = _images(batch)
+    return _variants(model, x.reshape(batch, 1, 28, 28), y, _descent, last=True)
+
+
+def cnn(batch: int = shapes.CNN_BATCH) -> dict[str, Step]:
+    def model() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(1, 20, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.ReLU(),
+                             nn.MaxPool2d(2), nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10))  # fmt: skip
+
+    x, y = _images(batch)
+    return _variants(model, x.reshape(batch, 1, 28, 28), y, lambda p: torch.optim.SGD(p, 0.01, momentum=0.5), last=True)
 
 
 def mlp(batch: int = shapes.MLP_BATCH) -> dict[str, Step]:
+    def model() -> nn.Module:
+        return nn.Sequential(nn.Dropout(0.2), nn.Linear(784, 625), nn.ReLU(), nn.Dropout(0.5), nn.Linear(625, 625),
+                             nn.ReLU(), nn.Dropout(0.5), nn.Linear(625, 10))  # fmt: skip
+
     x, y = _images(batch)
-    model = nn.Sequential(nn.Dropout(0.2), nn.Linear(784, 625), nn.ReLU(), nn.Dropout(0.5), nn.Linear(625, 625),
-                          nn.ReLU(), nn.Dropout(0.5), nn.Linear(625, 10))  # fmt: skip
-    rule = torch.optim.RMSprop(model.parameters(), lr=0.001, alpha=0.9, eps=1e-6)
-    return {"eager": _trainer(model, x, y, rule)}
+    return _variants(model, x, y, lambda p: torch.optim.RMSprop(p, lr=0.001, alpha=0.9, eps=1e-6))
 
 
 class _Recurrent(nn.Module):
@@ -100,13 +120,17 @@ def rnn(size: shapes.Recurrent) -> dict[str, Step]:
     return out
 
 
+def _both(run: Step) -> dict[str, Step]:
+    return {"eager": run, "compile": torch.compile(run)}
+
+
 def elementwise(n: int = shapes.ELEMENTS) -> dict[str, Step]:
     x = torch.rand(n)
 
     def run() -> Any:
         return torch.exp(-x * x) * torch.sin(x) + torch.log1p(x) * torch.sqrt(x + 1)
 
-    return {"eager": run}
+    return _both(run)
 
 
 def softmax_cross_entropy(shape: tuple[int, int] = shapes.SOFTMAX) -> dict[str, Step]:
@@ -114,7 +138,27 @@ def softmax_cross_entropy(shape: tuple[int, int] = shapes.SOFTMAX) -> dict[str, 
     y = torch.randint(0, shape[1], (shape[0],))
 
     def run() -> Any:
+        x.grad = None
         loss = F.cross_entropy(x, y)
-        return torch.autograd.grad(loss, x)
+        loss.backward()
+        return x.grad
 
-    return {"eager": run}
+    return _both(run)
+
+
+def reduction(axis: int | None, shape: tuple[int, int] = shapes.REDUCED) -> dict[str, Step]:
+    x = torch.rand(shape)
+    return _both(lambda: x.sum() if axis is None else x.sum(axis))
+
+
+def layer_norm(shape: tuple[int, int] = shapes.NORMALISED) -> dict[str, Step]:
+    x, scale, shift = (torch.randn(s, requires_grad=True) for s in (shape, shape[1], shape[1]))
+    above = torch.randn(shape)
+
+    def run() -> Any:
+        x.grad = scale.grad = shift.grad = None
+        out = F.layer_norm(x, shape[1:], scale, shift, 1e-5)
+        out.backward(above)
+        return out
+
+    return _both(run)
