@@ -1,5 +1,7 @@
 """Each form of nest as the numpy target prints it, against NumPy written out by hand."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -131,3 +133,14 @@ def test_the_position_of_an_extremum_is_that_of_the_first_nan(target):
     f = function([x], [T.argmax(x, axis=0), T.argmin(x, axis=0)], mode=Mode(target=target))
     for got, want in zip(f(value), (value.argmax(0), value.argmin(0)), strict=True):
         np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("sum_of", [lambda a, b: a.sum(0), lambda a, b: (a * b).sum(0)])
+def test_sums_down_the_columns_read_whole_stretches_of_rows(sum_of):
+    a, b = T.fmatrix("a"), T.fmatrix("b")
+    f = function([a, b], sum_of(a, b), mode=Mode(target="numpy"), on_unused_input="ignore")
+    rng = np.random.default_rng(0)
+    x, y = (rng.standard_normal((300, 5000), dtype=np.float32) for _ in range(2))
+    np.testing.assert_allclose(f(x, y), sum_of(x.astype("f8"), y.astype("f8")), rtol=1e-4, atol=1e-3)
+    widths = [int(w) for w in re.findall(r"range\(first, last, (\d+)\)", f.source())]
+    assert all(w >= 1024 for w in widths) and (widths or "einsum" in f.source())

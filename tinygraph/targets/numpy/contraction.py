@@ -87,7 +87,7 @@ def plan(nest: Nest) -> Plan | None:
 
 def print_contraction(p: NestPrinter, nest: Nest) -> None:
     found = plan(nest)
-    if found is None:
+    if found is None or _dots_across_rows(nest, found):
         print_einsum(p, nest)
         return
     packed = found.left.packed(nest.extents) and found.right.packed(nest.extents)
@@ -101,6 +101,15 @@ def print_contraction(p: NestPrinter, nest: Nest) -> None:
         _product(p, nest, found)
     else:
         _chunked(p, nest, found, axis)
+
+
+def _dots_across_rows(nest: Nest, found: Plan) -> bool:
+    """One dot product for each element of a row: BLAS would walk down the columns of both operands, line by line."""
+    if found.rows or found.columns or not found.loop or len(found.inner) != 1:
+        return False
+    return all(
+        x.access.strides[found.loop[-1]] == 1 < abs(x.access.strides[found.inner[0]]) for x in (found.left, found.right)
+    )
 
 
 def _moves(found: Plan, axis: int) -> bool:

@@ -20,6 +20,8 @@ TILE_ABOVE_IN_LOOPS = 4 * 1024 * 1024
 TILE_BYTES = 512 * 1024
 #: the same where a tile holds copied windows: fewer, larger matrix products are worth more than the cache
 WINDOW_BYTES = 2 * 1024 * 1024
+#: bytes of a row that a tile of sums down the columns takes at least: shorter pieces waste the lines they lie in
+COLUMN_BYTES = 8 * 1024
 
 
 def may_group(a: Nest, b: Nest) -> bool:
@@ -74,13 +76,21 @@ def tile_rows(g: Group, threads: int, above: int = TILE_ABOVE) -> int | None:
     if row * n <= above:
         return None
     windows = any(is_contraction(x) for x in g.nests)
-    rows = max(1, (WINDOW_BYTES if windows else TILE_BYTES) // row)
+    rows = max(1, (WINDOW_BYTES if windows else TILE_BYTES) // row, *map(_columns, g.nests))
     return min(rows, -(-n // threads)) if threads > 1 else (None if rows >= n else rows)
 
 
 def _loops_over_first(n: Nest) -> bool:
     found = plan(n)
     return found is not None and bool(found.loop) and found.loop[0] == 0
+
+
+def _columns(n: Nest) -> int:
+    """Elements side by side that a sum down the columns of a matrix should take at a time; 1 for all else."""
+    reads = [e.attr for e in loads(n.expr)]
+    if n.combine is None or not any(abs(x.strides[0]) == 1 for x in reads):
+        return 1
+    return COLUMN_BYTES // max(x.buffer.itemsize for x in reads)
 
 
 def _row_bytes(n: Nest) -> int:
