@@ -28,10 +28,12 @@ def test_two_epochs_make_fewer_errors_than_one(name, tmp_path, capsys, monkeypat
 
 
 def test_a_rung_of_network3(tmp_path, capsys):
-    line = last_line(capsys, "network3", "--epochs", 2, "--batch-size", 10, "--json", tmp_path / "r.json")
+    line = last_line(capsys, "network3", "--epochs", 2, "--batch-size", 10, "--json", tmp_path / "r.json",
+                     "--picture", tmp_path / "r.png")  # fmt: skip
     assert line.startswith("test accuracy")
     found = json.loads((tmp_path / "r.json").read_text())
     assert found["rung"] == 1 and len(found["curves"][0]) == 2
+    assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_expanded_data_are_the_images_and_four_moved_ones():

@@ -20,6 +20,7 @@ from tinygraph.arguments import file_to_write, positive_int, seed
 from tinygraph.datasets import load_images
 from tinygraph.demos.harness import settings
 from tinygraph.demos.harness.arguments import TARGETS
+from tinygraph.demos.harness.pictures import accuracy_curve, missing
 from tinygraph.demos.harness.progress import Progress
 from tinygraph.tensor import shared_randomstreams
 from tinygraph.tensor.nnet import conv, relu, sigmoid, softmax
@@ -171,6 +172,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", choices=TARGETS, help="what to compile for (default: the best there is)")
     parser.add_argument("--floatX", choices=("float32", "float64"), default="float32", help="(default: float32)")
     parser.add_argument("--json", type=file_to_write, metavar="FILE", help="write the results there as well")
+    parser.add_argument("--picture", type=file_to_write, metavar="FILE.png", help="draw the accuracy over the epochs")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -199,6 +201,10 @@ def run(args: argparse.Namespace) -> None:
     if args.json is not None:
         result = {"rung": args.rung, "test_accuracy": accuracy, "seconds": seconds, "curves": curves}
         args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if args.picture is not None:
+        print(missing() or f"drawn: {args.picture}")
+        if not missing():
+            accuracy_curve(curves).savefig(args.picture)
     print(f"test accuracy {accuracy:.2%} in {seconds:.1f} s")
 
 

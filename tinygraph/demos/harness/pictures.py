@@ -92,6 +92,25 @@ def learning_curve(costs: Sequence[float], errors: Sequence[Sequence[float]], pe
     return figure
 
 
+def accuracy_curve(curves: Sequence[Sequence[Sequence[float]]]) -> Any:
+    """Validation accuracy of each network over epochs, and the test accuracy where that was best so far.
+
+    ``curves``: for each network, rows of (epoch, validation, test), the accuracies within 0 and 1.
+    """
+    figure = _figure(7, 4)
+    axes = figure.subplots()
+    for curve in curves:
+        epochs, *accuracies = np.transpose(curve)
+        for values, colour in zip(accuracies, ("C1", "C0"), strict=True):
+            axes.plot(epochs, 100 * values, color=colour, alpha=1 if len(curves) == 1 else 0.6)
+    for label, colour in (("validation", "C1"), ("test, where validation was best", "C0")):
+        axes.plot([], [], color=colour, label=label)
+    axes.set(xlabel="epoch", ylabel="accuracy (%)")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    return figure
+
+
 def bits_curve(costs: Sequence[float], held_out: Sequence[Sequence[float]], per_epoch: int) -> Any:
     """Bits per character over epochs: thin in training, batch by batch; thick on held-out text."""
     figure = _figure(7, 4)
