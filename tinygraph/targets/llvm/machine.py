@@ -2,7 +2,7 @@
 
 A program is a vector of 64-bit numbers, eight to an instruction:
 
-    1  kernel     function, context, iterations, grain (0: serial)
+    1  kernel     function, context, iterations, grain (0: serial), iterations in a row of a share (0 outside of shares)
     2  loop       counter (a parameter's index), steps, address behind the loop, function that sets parameters or 0,
                   limit on the steps (buffer + 1 or 0), whether it counts down, steps left (a parameter's index; the
                   next one holds the steps taken)
@@ -10,8 +10,10 @@ A program is a vector of 64-bit numbers, eight to an instruction:
                   function that sets parameters or 0, what to add to the counter, steps left
     4  stop
     5  count      buffer that receives the steps taken, parameter that holds them
+    6  share      number of parameters, rows, grain, address behind: the instructions up to the next stop, run by each
+                  thread for rows of its own and with parameters of its own (the counters of loops among them)
 
-so a scan of any length runs without Python. A kernel's context is a vector of 64-bit numbers: the table of buffers,
+so a scan of any length runs without Python, and one whose rows do not depend on each other without a barrier. A kernel's context is a vector of 64-bit numbers: the table of buffers,
 the parameters, the kernel's own table of sizes, scratch memory, its size for one thread, and the error record
 (0 or 1, the index that was out of range, the size it was out of, the number of the check).
 """
@@ -25,17 +27,48 @@ from typing import Any
 from tinygraph.targets.llvm.engine import Engine, Library
 from tinygraph.targets.llvm.threads import get_pool
 
-KERNEL, LOOP, END_LOOP, STOP, COUNT = 1, 2, 3, 4, 5
+KERNEL, LOOP, END_LOOP, STOP, COUNT, SHARE = 1, 2, 3, 4, 5, 6
 WIDTH = 8
 
 _SOURCE = """
 declare i32 @tinygraph_parallel_for(ptr, ptr, i64, i64, i64, ptr)
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
 define i64 @tinygraph_run(ptr %code, i64 %first, ptr %params, ptr %table, ptr %error, ptr %stop) {
+  %at = call i64 @run(ptr %code, i64 %first, ptr %params, ptr %table, ptr %error, ptr %stop, i64 0, i64 0, i64 0)
+  ret i64 %at
+}
+
+define internal void @share(ptr %task, i64 %begin, i64 %end, i64 %thread) {
+  %code = load ptr, ptr %task
+  %t1 = getelementptr i64, ptr %task, i64 1
+  %first = load i64, ptr %t1
+  %t2 = getelementptr i64, ptr %task, i64 2
+  %theirs = load ptr, ptr %t2
+  %t3 = getelementptr i64, ptr %task, i64 3
+  %count = load i64, ptr %t3
+  %t4 = getelementptr i64, ptr %task, i64 4
+  %table = load ptr, ptr %t4
+  %t5 = getelementptr i64, ptr %task, i64 5
+  %error = load ptr, ptr %t5
+  %t6 = getelementptr i64, ptr %task, i64 6
+  %stop = load ptr, ptr %t6
+  %params = alloca i64, i64 %count, align 64
+  %bytes = mul i64 %count, 8
+  call void @llvm.memcpy.p0.p0.i64(ptr %params, ptr %theirs, i64 %bytes, i1 false)
+  %at = call i64 @run(ptr %code, i64 %first, ptr %params, ptr %table, ptr %error, ptr %stop,
+                      i64 %begin, i64 %end, i64 %thread)
+  ret void
+}
+
+define internal i64 @run(ptr %code, i64 %first, ptr %params, ptr %table, ptr %error, ptr %stop,
+                         i64 %begin_row, i64 %end_row, i64 %thread) {
 entry:
+  %own = alloca [6 x i64], align 64
+  %task = alloca [7 x i64], align 64
   br label %next
 next:
-  %pc = phi i64 [%first, %entry], [%following, %proceed], [%x3, %skip], [%x1, %again]
+  %pc = phi i64 [%first, %entry], [%following, %proceed], [%x3, %skip], [%x1, %again], [%x4, %behind]
   %following = add i64 %pc, 8
   %at = getelementptr i64, ptr %code, i64 %pc
   %a1 = getelementptr i64, ptr %at, i64 1
@@ -56,13 +89,25 @@ next:
   switch i64 %op, label %stopped [ i64 1, label %kernel
                                    i64 2, label %loop
                                    i64 3, label %end
-                                   i64 5, label %count ]
+                                   i64 5, label %count
+                                   i64 6, label %sharing ]
 proceed:
   br label %next
 
 kernel:
   %f = inttoptr i64 %x1 to ptr
   %c = inttoptr i64 %x2 to ptr
+  %whole = icmp eq i64 %x5, 0
+  br i1 %whole, label %all, label %rows
+rows:
+  call void @llvm.memcpy.p0.p0.i64(ptr %own, ptr %c, i64 48, i1 false)
+  %own1 = getelementptr i64, ptr %own, i64 1
+  store ptr %params, ptr %own1
+  %from = mul i64 %begin_row, %x5
+  %to = mul i64 %end_row, %x5
+  call void %f(ptr %own, i64 %from, i64 %to, i64 %thread)
+  br label %check
+all:
   %serial = icmp eq i64 %x4, 0
   br i1 %serial, label %alone, label %shared
 alone:
@@ -80,6 +125,30 @@ check:
   br i1 %bad, label %failed, label %proceed
 failed:
   ret i64 %pc
+
+sharing:
+  store ptr %code, ptr %task
+  %task1 = getelementptr i64, ptr %task, i64 1
+  store i64 %following, ptr %task1
+  %task2 = getelementptr i64, ptr %task, i64 2
+  store ptr %params, ptr %task2
+  %task3 = getelementptr i64, ptr %task, i64 3
+  store i64 %x1, ptr %task3
+  %task4 = getelementptr i64, ptr %task, i64 4
+  store ptr %table, ptr %task4
+  %task5 = getelementptr i64, ptr %task, i64 5
+  store ptr %error, ptr %task5
+  %task6 = getelementptr i64, ptr %task, i64 6
+  store ptr %stop, ptr %task6
+  %r2 = call i32 @tinygraph_parallel_for(ptr @share, ptr %task, i64 %x2, i64 %x3, i64 0, ptr %stop)
+  %e2 = load i64, ptr %error
+  %flag2 = load volatile i32, ptr %stop
+  %wide2 = zext i32 %flag2 to i64
+  %any2 = or i64 %e2, %wide2
+  %bad2 = icmp ne i64 %any2, 0
+  br i1 %bad2, label %failed, label %behind
+behind:
+  br label %next
 
 loop:
   %limited = icmp ne i64 %x5, 0
