@@ -42,6 +42,48 @@ def test_a_reduction_takes_its_producer_in():
     assert nest.combine == "add" and str(nest.expr) == "exp(i0[4*i + j])"
 
 
+def test_softmax_and_its_logarithm_share_maxima_exponentials_and_sums():
+    x = T.matrix("x")
+    (g,) = groups(lowered([x], [T.nnet.softmax(x), T.nnet.logsoftmax(x)], [(5, 7)]))
+    assert sorted(str(n.combine) for n in g.nests) == ["None", "None", "None", "add", "maximum"]
+    assert sum("exp" in str(n.expr) for n in g.nests) == 1
+
+
+def test_equal_work_on_memory_that_changed_meanwhile_is_done_again():
+    x = T.vector("x")
+    e = T.exp(x)
+    changed = T.inc_subtensor(e[0], 1.0)  # in place, so the sums read one buffer before and after
+    f = function([x], [e.sum() + changed.sum()], mode=Mode("none", target="numpy"))
+    np.testing.assert_allclose(f(np.zeros(3)), [7.0])
+
+
+def test_cheap_work_is_done_again_rather_than_stored():
+    x, w = T.matrix("x"), T.matrix("w")
+    h = T.maximum(x, 0)  # one operation, two readers that walk it differently
+    found = groups(lowered([x, w], [T.dot(h * 2, w), h.sum(axis=0)], [(5, 5)] * 2))
+    assert not any(str(n.expr) == "maximum(i0[5*i + j], 0.0)" for g in found for n in g.nests if n.combine is None)
+
+
+def test_work_that_costs_more_than_its_memory_is_stored():
+    x, w = T.matrix("x"), T.matrix("w")
+    h = T.tanh(x)
+    found = groups(lowered([x, w], [T.dot(h * 2, w), h.sum(axis=0)], [(5, 5)] * 2))
+    assert sum("tanh" in str(n.expr) for g in found for n in g.nests) == 1
+
+
+def test_a_reader_that_cannot_take_a_value_in_leaves_it_stored_for_all():
+    x, w = T.matrix("x"), T.matrix("w")
+    h = x * 2  # the product reads plain memory
+    found = groups(lowered([x, w], [T.dot(h, w), h + 1], [(5, 5)] * 2))
+    assert sum("* 2.0" in str(n.expr) for g in found for n in g.nests) == 1
+
+
+def test_constants_go_wherever_they_are_read():
+    x = T.matrix("x")
+    (g,) = groups(lowered([x], [x + T.zeros_like(x[0]) + 1], [(4, 3)]))
+    assert [str(n.expr) for n in g.nests] == ["((i0[3*i + j] + 0.0) + 1.0)"]
+
+
 def test_a_value_with_two_readers_is_computed_once_and_shared_within_a_group():
     x = T.matrix("x")
     e = T.exp(x)

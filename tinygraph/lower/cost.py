@@ -8,10 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph.program.expr import loads, postorder
-from tinygraph.program.instructions import Branch, Group, Host, Instruction, Loop, Nest, Program, Routine
+from tinygraph.program.expr import Expr, loads, postorder
+from tinygraph.program.instructions import (
+    Branch,
+    Buffer,
+    Group,
+    Host,
+    Instruction,
+    Loop,
+    Nest,
+    Program,
+    Routine,
+)
 
 _FREE = frozenset("load const param axis cast".split())
+_SIMPLE = frozenset(
+    "add sub mul neg abs minimum maximum eq ne lt le gt ge and or xor not invert shl shr select sign index".split()
+)
+#: what the other operations cost, in simple ones: divisions and roots, and functions evaluated by polynomials
+_DIVISION, _FUNCTION = 4, 40
 
 
 def cost(i: Instruction) -> tuple[int, int]:
@@ -29,6 +44,31 @@ def cost(i: Instruction) -> tuple[int, int]:
         return flops * times, moved * times
     refs = [*i.inputs, *i.outputs] if isinstance(i, (Routine, Host)) else []
     return 0, sum(r.size * r.buffer.itemsize for r in refs if r.dtype != "object")
+
+
+def operations(e: Expr) -> int:
+    """What one evaluation of an expression costs, in simple scalar operations."""
+    return sum(
+        0 if x.op in _FREE else 1 if x.op in _SIMPLE else _DIVISION if x.op in ("div", "sqrt") else _FUNCTION
+        for x in postorder(e)
+    )
+
+
+def operands(e: Expr) -> set[Buffer]:
+    """The arrays that an expression reads, those of a single element aside: they stay in a register."""
+    return {x.attr.buffer for x in loads(e) if any(x.attr.strides) or x.attr.dynamic is not None}
+
+
+def duplication_pays(work: int, fresh: Iterable[Buffer], itemsize: int, places: int, readers: int) -> bool:
+    """Whether to compute a value at each of ``places`` in ``readers`` nests rather than once, to be stored and read.
+
+    ``work``: operations that compute it; ``fresh``: what computing it reads that a reader would not read anyway. An
+    operation is taken to cost as much as a byte moved, which errs on the side of storing. The value's memory may give
+    way to that of at most one operand: the largest live set does not grow.
+    """
+    read = [b.itemsize for b in fresh]
+    again = work * (places - 1) + sum(read) * (readers - 1)
+    return len(read) <= 1 and again < itemsize * (1 + places)
 
 
 def _nest_bytes(n: Nest, private: Iterable[Any]) -> int:

@@ -1,8 +1,8 @@
 """Fusion: fewer passes over memory.
 
-Two steps on a program's instructions. ``inline`` puts the expression of an elementwise nest into the one nest that
-reads its result. ``group`` lets nests that walk the same outer loops walk them together, so that what passes between
-them need not leave the cache (or the registers). Both leave results as they are, rounding included.
+What repeats earlier work goes (``repeats.py``). Expressions of elementwise nests move into the nests that read them
+(``inline.py``). Then ``group`` lets nests that walk the same outer loops walk them together, so that what passes
+between them need not leave the cache (or the registers). All leave results as they are, rounding included.
 """
 
 from __future__ import annotations
@@ -13,15 +13,11 @@ from typing import Any
 import networkx as nx
 
 from tinygraph.lower.cost import bytes_moved
-from tinygraph.program.contraction import is_contraction
-from tinygraph.program.expr import Access, Expr, axis_index, postorder
+from tinygraph.lower.inline import inline
+from tinygraph.lower.repeats import without_repeats
+from tinygraph.program.expr import Access
 from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, Loop, Nest, Program
 
-#: an inlined expression is not let grow beyond this many nodes: registers, and compile time
-_EXPRESSION_LIMIT = 200
-#: an expression up to this size may be computed again rather than stored
-_CHEAP = 3
-_SIMPLE = frozenset("load const param axis add sub mul neg cast abs minimum maximum eq ne lt le gt ge select".split())
 #: nests in one group
 _GROUP_LIMIT = 48
 
@@ -31,6 +27,7 @@ def fuse(program: Program, may_group: Callable[[Nest, Nest], bool] | None = None
     kept = {r.buffer for r in (*program.outputs, *program.updates)}
     if program.profile is not None:
         program.unfused_bytes = bytes_moved(program)
+    program.instructions = without_repeats(program.instructions, _Uses(program.instructions).writers, kept)
     program.instructions = _fuse_block(program.instructions, _Uses(program.instructions), kept, may_group)
 
 
@@ -41,7 +38,7 @@ def _fuse_block(block: list[Instruction], uses: _Uses, kept: set[Buffer], may_gr
         elif isinstance(i, Branch):
             i.then = _fuse_block(i.then, uses, kept, may_group)
             i.otherwise = _fuse_block(i.otherwise, uses, kept, may_group)
-    return group(inline(_used(block, uses, kept), uses, kept), uses, kept, may_group)
+    return group(inline(_used(block, uses, kept), uses.readers, uses.writers, kept), uses, kept, may_group)
 
 
 def _used(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer]) -> list[Instruction]:
@@ -82,151 +79,6 @@ class _Uses:
                     self.readers[b] = self.readers.get(b, 0) + 1
                 for b in set(i.writes()):
                     self.writers[b] = self.writers.get(b, 0) + 1
-
-
-# -- inlining -----------------------------------------------------------------------------------------------------
-
-
-def inline(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer]) -> list[Instruction]:
-    """Elementwise nests whose only reader is one later nest move into that nest's expression."""
-    last_write = {b: position for position, i in enumerate(block) for b in i.writes()}
-    makers: dict[Buffer, Nest] = {}
-    joined = _Joined()
-    for position, i in enumerate(block):
-        if not isinstance(i, Nest):
-            continue
-        joined.take(i, makers)
-        b = i.out.buffer
-        if (
-            i.combine is None
-            and not i.accumulate
-            and i.out.dynamic is None
-            and not i.out.params
-            and b.kind == "temp"
-            and b not in kept
-            and uses.readers.get(b) == 1
-            and uses.writers.get(b) == 1
-            and not any(last_write.get(r, -1) > position for r in i.reads())
-        ):
-            makers[b] = i
-    return [joined.expand(i) if isinstance(i, Nest) else i for i in block if i not in joined.moved]
-
-
-def _is_cheap(producer: Nest, weight: int) -> bool:
-    return weight <= _CHEAP and all(x.op in _SIMPLE for x in postorder(producer.expr))
-
-
-class _Joined:
-    """Which producers each nest absorbs, and how the producers' axes lie in the nest's."""
-
-    def __init__(self) -> None:
-        self.moved: set[Instruction] = set()
-        self.children: dict[Nest, dict[Buffer, tuple[Nest, dict[Access, list[int]]]]] = {}
-        self.weight: dict[Nest, int] = {}
-
-    def take(self, nest: Nest, makers: dict[Buffer, Nest]) -> None:
-        """Let ``nest`` absorb those of its producers that it can."""
-        weight = nest.expr.weight
-        plain = {x.attr for x in postorder(nest.expr) if x.op == "load"} if nest.expr.weight < 10_000 else set()
-        everywhere = [a for a in nest.accesses()]
-        for buffer in {a.buffer: None for a in everywhere}:
-            producer = makers.get(buffer)
-            if producer is None:
-                continue
-            reads = {a for a in everywhere if a.buffer is buffer}
-            total = weight + len(reads) * self.weight[producer]
-            if not reads <= plain or total > _EXPRESSION_LIMIT:
-                continue
-            if len(reads) > 1 and not _is_cheap(producer, self.weight[producer]):
-                continue  # read at several places: it would be computed for each
-            if is_contraction(nest) and producer.expr.op != "load":
-                continue
-            maps = {a: axis_map(producer, nest, a) for a in reads}
-            if any(m is None for m in maps.values()):
-                continue
-            self.children.setdefault(nest, {})[buffer] = (producer, maps)  # type: ignore[assignment]
-            self.moved.add(producer)
-            weight = total
-        self.weight[nest] = weight
-
-    def expand(self, nest: Nest) -> Nest:
-        """The nest with all that it absorbed in its expression."""
-        if nest not in self.children:
-            return nest
-        n = len(nest.extents)
-        e = self._expression(nest, list(range(n)), n)
-        labels = [c.label for c, _ in self.children[nest].values()]
-        return Nest(nest.extents, nest.kinds, e, nest.out, nest.combine, nest.accumulate, origin=nest.origin,
-                    source=nest.source, label=" + ".join([*labels, nest.label]))  # fmt: skip
-
-    def _expression(self, nest: Nest, axes: list[int], n: int) -> Expr:
-        """The nest's expression over the ``n`` axes of another: its axis ``j`` is ``axes[j]`` there (-1: size 1)."""
-        children = self.children.get(nest, {})
-        moved: dict[Access, Expr] = {}
-
-        def read(a: Access) -> Expr | None:
-            if a.buffer not in children:
-                return None
-            if a not in moved:
-                producer, maps = children[a.buffer]
-                moved[a] = self._expression(producer, [axes[k] if k >= 0 else -1 for k in maps[a]], n)
-            return moved[a]
-
-        return remap(nest.expr, axes, n, read)
-
-
-def axis_map(producer: Nest, consumer: Nest, read: Access) -> list[int] | None:
-    """For each axis of the producer the consumer's axis that walks the same elements; None if there is none.
-
-    The two must visit the same number of points: an expression is moved, never computed more often.
-    """
-    w = producer.out
-    if read.dynamic is not None or read.params != w.params or read.offset != w.offset:
-        return None
-    if producer.points != consumer.points:
-        return None
-    free = {k: s for k, (s, e) in enumerate(zip(read.strides, consumer.extents, strict=True)) if s != 0 and e != 1}
-    out: list[int] = []
-    for s, e in zip(w.strides, producer.extents, strict=True):
-        if e == 1:
-            out.append(-1)
-            continue
-        match = next((k for k, t in free.items() if t == s and consumer.extents[k] == e), None)
-        if match is None:
-            return None
-        del free[match]
-        out.append(match)
-    return None if free else out
-
-
-def remap(e: Expr, axes: Sequence[int], n: int, read: Callable[[Access], Expr | None] | None = None) -> Expr:
-    """``e`` over other axes: axis ``j`` becomes ``axes[j]`` of ``n`` (-1: an axis of size 1, always 0).
-
-    ``read(access)`` may give an expression (over the new axes) to stand for a load.
-    """
-    identity = len(axes) == n and all(j == k for j, k in enumerate(axes))
-
-    def access(a: Access) -> Access:
-        strides = [0] * n
-        for j, s in enumerate(a.strides):
-            if axes[j] >= 0:
-                strides[axes[j]] += s
-        dynamic = None if a.dynamic is None else remap(a.dynamic, axes, n)
-        return Access(a.buffer, a.offset, tuple(strides), a.params, dynamic)
-
-    memo: dict[int, Expr] = {}
-    for x in postorder(e):
-        if x.op == "load":
-            new = read(x.attr) if read is not None else None
-            memo[id(x)] = new if new is not None else x if identity else Expr("load", (), x.dtype, access(x.attr))
-        elif x.op == "axis":
-            k = axes[x.attr]
-            memo[id(x)] = axis_index(k) if k >= 0 else Expr("const", (), "int64", 0)
-        else:
-            args = tuple([memo[id(a)] for a in x.args])
-            same = all([p is q for p, q in zip(args, x.args, strict=True)])
-            memo[id(x)] = x if same else Expr(x.op, args, x.dtype, x.attr)
-    return memo[id(e)]
 
 
 # -- grouping -----------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 from textwrap import indent
 from typing import NamedTuple
 
-from tinygraph.lower.fuse import remap
+from tinygraph.lower.inline import remap
 from tinygraph.program.expr import Expr, postorder
 from tinygraph.program.instructions import Nest
 from tinygraph.targets.cuda.kernel import Kernel, Tuning, flat_launch, printed

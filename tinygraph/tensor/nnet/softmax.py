@@ -95,7 +95,8 @@ class LogSoftmax(_AlongAxis):
         axes, kept, along = self.split(b, x)
         kept = tuple(kept)
         largest = b.reduce("maximum", x[axes], over=(along,), into=kept)
-        total = b.reduce("add", call("exp", x[axes] - largest[kept]), over=(along,), into=kept)
+        e = b.store(call("exp", x[axes] - largest[kept]), into=axes)  # as in Softmax: the two share what they can
+        total = b.reduce("add", e[axes], over=(along,), into=kept)
         return [b.store(x[axes] - largest[kept] - call("log", total[kept]), into=axes)]
 
 
