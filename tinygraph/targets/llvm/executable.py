@@ -29,10 +29,13 @@ from tinygraph.program.instructions import (
 )
 from tinygraph.targets.blas_threads import single_threaded_blas
 from tinygraph.targets.llvm import machine as vm
+from tinygraph.targets.llvm import panels
 from tinygraph.targets.llvm.collapse import collapsed
+from tinygraph.targets.llvm.packing import Pack, Packed, pack_products
 from tinygraph.targets.llvm.printed import kernel
 from tinygraph.targets.llvm.products import as_product, product_text
 from tinygraph.targets.llvm.setters import setter_text
+from tinygraph.targets.llvm.sharing import shared_rows
 from tinygraph.targets.llvm.tiles import schedule
 from tinygraph.targets.numpy.printer import HostCall
 from tinygraph.targets.numpy.views import strided
@@ -45,6 +48,8 @@ _SHARE = 10_000
 _INTERRUPTIBLE_ABOVE = 3_000_000
 #: multiplications from and up to which a product is printed rather than left to BLAS
 _SMALL_PRODUCTS = 4096, 3_000_000
+#: multiplications from which on threads share a product
+_LARGE_PRODUCT = 1_000_000
 _DATA_OFFSET = 16  # of the data pointer in NumPy's array object
 
 _libraries: dict[str, Any] = {}
@@ -122,6 +127,9 @@ class LlvmExecutable:
         #: contexts to build in each workspace: (position in code of the context's address, table's numbers)
         self.contexts: list[tuple[int, list[Any]]] = []
         self.code: list[int] = []
+        #: rows of the loop being printed that threads share, 0 outside of such loops; where in the code these begin
+        self.rows = 0
+        self.shares: list[int] = []
         self.origin_of: dict[int, Instruction] = {}
         self.texts: list[tuple[str, Any]] = []
         self.scratch = 0
@@ -131,6 +139,7 @@ class LlvmExecutable:
         #: sizes that indices are checked against, by the number that a failing kernel reports
         self.bounds: list[Any] = []
         self.program.instructions = [self._prepared(i) for i in program.instructions]
+        pack_products(program, _engine().target.vector_bits)
         self.plan: MemoryPlan = plan_memory(program)
         self.table_index = {b: k for k, b in enumerate(program.buffers)}
         #: for profiles: ``record(instruction, begin, end)``; each instruction is then a step of its own
@@ -139,6 +148,8 @@ class LlvmExecutable:
             self.steps = self._block(program.instructions)
         else:
             self.steps = [self._block([i]) for i in program.instructions]
+        for at in self.shares:
+            self.code[at + 1] = len(self.param_index) + 1
         self._pool: list[Workspace] = []
 
     # -- compiling ------------------------------------------------------------------------------------------------
@@ -201,7 +212,12 @@ class LlvmExecutable:
         if isinstance(i, Group):
             self._group(i)
         elif isinstance(i, Loop):
-            self._loop(i)
+            self._shared_loop(i)
+        elif isinstance(i, Pack):
+            library = load(panels.pack_text(i.panels.dtype, i.shape.width))
+            self._kernel(library, i.slots(), i.extent, 0, i)
+        elif isinstance(i, Packed):
+            self._packed(i)
         else:
             raise NotImplementedError(type(i).__name__)
 
@@ -213,7 +229,7 @@ class LlvmExecutable:
             self.uses_blas = True
             self.texts.append((g.label, load(product_text(product.dtype))))
             grain = 0
-            if product.work > 1_000_000 and self.threads > 1:
+            if product.work > _LARGE_PRODUCT and self.threads > 1:
                 grain = max(1, -(-product.rows // self.threads))
             self._kernel(load(product_text(product.dtype)), product.slots, product.rows, grain, g)
             self.work += product.work // 8
@@ -234,11 +250,46 @@ class LlvmExecutable:
                 grain = -(-grain // printed.step) * printed.step
         self._kernel(library, printed.slots, printed.extent, grain, g)
 
+    def _packed(self, i: Packed) -> None:
+        library = load(panels.product_text(i.nest.dtype, i.pack.shape, i.nest.accumulate))
+        self.texts.append((i.label, library))
+        self.work += i.nest.points // 8
+        rows = i.matrices.rows
+        large = i.nest.points > _LARGE_PRODUCT and self.threads > 1
+        self._kernel(library, i.slots(), rows, -(-rows // self.threads) if large else 0, i)
+
     def _kernel(self, library: Any, slots: list[Any], extent: int, grain: int, i: Instruction) -> None:
         self._keep.append(library)
-        at = self._instruction(vm.KERNEL, library.address("kernel"), 0, extent, grain)
+        unit = extent // self.rows if self.rows else 0
+        at = self._instruction(vm.KERNEL, library.address("kernel"), 0, extent, grain, unit)
         self.origin_of[at] = i
         self.contexts.append((at + 2, slots))
+
+    def _shared_loop(self, i: Loop) -> None:
+        """A loop whose rows the threads share out; one whose rows depend on each other runs its kernels in parallel."""
+        rows = shared_rows(i) if self.threads > 1 and not self.rows and self._weight(i) > _SERIAL_BELOW else 1
+        if rows == 1:
+            self._loop(i)
+            return
+        grain = -(-rows // self.threads)
+        if grain >= 64:
+            grain = -(-grain // 16) * 16
+        at = self._instruction(vm.SHARE, 0, rows, grain, 0)
+        self.origin_of[at] = i
+        self.shares.append(at)
+        self.rows = rows
+        self._loop(i)
+        self.rows = 0
+        self._instruction(vm.STOP)
+        self.code[at + 4] = len(self.code)
+
+    def _weight(self, i: Instruction) -> int:
+        """Scalar operations, roughly."""
+        if isinstance(i, Loop):
+            return i.steps * sum(self._weight(x) for x in i.body)
+        if isinstance(i, Packed):
+            return i.nest.points
+        return sum(n.points * n.expr.weight for n in i.nests) if isinstance(i, Group) else 0
 
     def _loop(self, i: Loop) -> None:
         counter = self._param(i.counter)
@@ -301,7 +352,7 @@ def _is_native(i: Instruction) -> bool:
     if isinstance(i, Loop):
         refs = [r for r in (i.until, i.limit, i.steps_taken) if r is not None]
         return all(_is_native(x) for x in i.body) and all(r.offset == 0 and not r.params for r in refs)
-    return isinstance(i, (Nest, Group))
+    return isinstance(i, (Nest, Group, Pack, Packed))
 
 
 def _python_setter(i: Loop) -> Callable[[int], dict[str, int]]:

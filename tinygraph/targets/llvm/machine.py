@@ -13,9 +13,10 @@ A program is a vector of 64-bit numbers, eight to an instruction:
     6  share      number of parameters, rows, grain, address behind: the instructions up to the next stop, run by each
                   thread for rows of its own and with parameters of its own (the counters of loops among them)
 
-so a scan of any length runs without Python, and one whose rows do not depend on each other without a barrier. A kernel's context is a vector of 64-bit numbers: the table of buffers,
-the parameters, the kernel's own table of sizes, scratch memory, its size for one thread, and the error record
-(0 or 1, the index that was out of range, the size it was out of, the number of the check).
+so a scan of any length runs without Python, and one whose rows do not depend on each other without a barrier. A
+kernel's context is a vector of 64-bit numbers: the table of buffers, the parameters, the kernel's own table of sizes,
+scratch memory, its size for one thread, and the error record (0 or 1, the index that was out of range, the size it
+was out of, the number of the check).
 """
 
 from __future__ import annotations

@@ -1,0 +1,253 @@
+"""Matrix products with a packed right operand: what a loop multiplies by at every step is packed once, before it.
+
+The right matrix lies in panels of a few vectors' width, each stored row after row and the last filled up with zeros,
+so that the innermost loop reads it in order. A tile of results, some rows by one panel, is summed in registers over
+the whole inner dimension (Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008, whose
+blocking of the inner dimension is left out: a loop step's rows are few). All sizes are read from the kernel's table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from llvmlite import ir
+
+from tinygraph.targets.llvm import scalars
+from tinygraph.targets.llvm.scalars import I1, I32, I64, PTR, constant, splat
+
+BODY = ir.FunctionType(ir.VoidType(), [PTR, I64, I64, I64])
+#: host integers that may move one operand
+PARAMS = 2
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A tile of results: ``rows`` by ``vectors`` of ``lanes`` numbers."""
+
+    rows: int
+    vectors: int
+    lanes: int
+
+    @property
+    def width(self) -> int:
+        """Columns of a panel."""
+        return self.vectors * self.lanes
+
+
+#: rows and vectors of tiles, by how many vector registers there are beside the operands
+_TILES = {32: ((6, 4), (8, 3), (12, 2), (16, 1)), 16: ((3, 4), (4, 3), (6, 2), (8, 1))}
+
+
+def best_shape(dtype: str, bits: int, rows: int, columns: int) -> Shape:
+    """The tile with which a product of ``columns`` columns needs the fewest multiplications and loads."""
+    lanes = bits // (32 if dtype == "float32" else 64)
+    registers = 16 if bits == 256 else 32
+
+    def cost(tile: tuple[int, int]) -> float:
+        r, v = tile
+        width = v * lanes
+        return -(-columns // width) * width * (1 + (r + v) / (r * v))
+
+    r, v = min(_TILES[registers], key=cost)
+    return Shape(r, v, lanes)
+
+
+class _Kernel:
+    """A function with the kernels' signature, and its table."""
+
+    def __init__(self, name: str, dtype: str):
+        self.module = ir.Module(name=name)
+        self.function = ir.Function(self.module, BODY, "kernel")
+        self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.context, self.begin, self.end, _ = self.function.args
+        self.number = scalars.memory_type(dtype)
+        self.bytes = 4 if dtype == "float32" else 8
+        self.table, self.params, self.args = (self._context(i) for i in range(3))
+
+    def _context(self, index: int) -> ir.Value:
+        return self.b.load(self.b.gep(self.context, [ir.Constant(I64, index)], source_etype=I64), typ=PTR)
+
+    def slot(self, index: int) -> ir.Value:
+        return self.b.load(self.b.gep(self.args, [ir.Constant(I64, index)], source_etype=I64), typ=I64)
+
+    def place(self, first: int) -> ir.Value:
+        """Where an operand starts: the slots ``first ..`` hold its buffer, offset, and params with their factors."""
+        b = self.b
+        base = b.load(b.gep(self.table, [self.slot(first)], source_etype=I64), typ=PTR)
+        offset = self.slot(first + 1)
+        for j in range(PARAMS):
+            by = b.load(b.gep(self.params, [self.slot(first + 2 + 2 * j)], source_etype=I64), typ=I64)
+            offset = b.add(offset, b.mul(by, self.slot(first + 3 + 2 * j)))
+        return self.at(base, offset)
+
+    def at(self, base: ir.Value, elements: ir.Value) -> ir.Value:
+        return self.b.gep(base, [elements], source_etype=self.number)
+
+    def loop(self, first: ir.Value, last: ir.Value, step: int, body: Callable[[ir.Value], None]) -> None:
+        """``body(i)`` while ``i + step <= last``, from ``first`` in steps."""
+        b = self.b
+        bound = b.sub(last, ir.Constant(I64, step - 1)) if step > 1 else last
+        before = b.block
+        inside, after = b.append_basic_block("loop"), b.append_basic_block("after")
+        b.cbranch(b.icmp_signed("<", first, bound), inside, after)
+        b.position_at_end(inside)
+        i = b.phi(I64)
+        i.add_incoming(first, before)
+        body(i)
+        following = b.add(i, ir.Constant(I64, step))
+        i.add_incoming(following, b.block)
+        b.cbranch(b.icmp_signed("<", following, bound), inside, after)
+        b.position_at_end(after)
+
+
+_EACH = 2 + 2 * PARAMS
+
+
+@cache
+def product_text(dtype: str, shape: Shape, accumulate: bool) -> str:
+    """Rows ``begin .. end`` of ``out = left @ packed`` (or ``+=``).
+
+    Table: columns, inner, strides of left (row, inner) and of out (row); then the places of left, packed and out.
+    """
+    k = _Kernel("panels_product", dtype)
+    b = k.b
+    columns, inner, row_step, inner_step, out_step = (k.slot(i) for i in range(5))
+    left, packed, out = (k.place(5 + i * _EACH) for i in range(3))
+    tile = _Tile(k, dtype, shape, inner, inner_step, accumulate)
+    at = k.begin
+    for height in _ladder(shape.rows):
+
+        def band(i: ir.Value, height: int = height) -> None:
+            lefts = [k.at(left, b.mul(b.add(i, ir.Constant(I64, r)), row_step)) for r in range(height)]
+            outs = [k.at(out, b.mul(b.add(i, ir.Constant(I64, r)), out_step)) for r in range(height)]
+
+            def across(j: ir.Value) -> None:
+                tile.print(lefts, k.at(packed, b.mul(j, inner)), [k.at(o, j) for o in outs], b.sub(columns, j))
+
+            k.loop(ir.Constant(I64, 0), b.add(columns, ir.Constant(I64, shape.width - 1)), shape.width, across)
+
+        k.loop(at, k.end, height, band)
+        left_over = b.srem(b.sub(k.end, at), ir.Constant(I64, height))
+        at = b.sub(k.end, left_over)
+    b.ret_void()
+    return str(k.module)
+
+
+def _ladder(rows: int) -> Sequence[int]:
+    """Heights of tiles, largest first, down to 1: a stretch of any length is cut into them."""
+    return [rows, *[h for h in (8, 4, 2, 1) if h < rows]]
+
+
+class _Tile:
+    """Prints one tile of results."""
+
+    def __init__(
+        self, k: _Kernel, dtype: str, shape: Shape, inner: ir.Value, inner_step: ir.Value, accumulate: bool
+    ):  # fmt: skip
+        self.k, self.dtype, self.n, self.vectors = k, dtype, shape.lanes, shape.vectors
+        self.inner, self.inner_step, self.accumulate = inner, inner_step, accumulate
+        self.type = ir.VectorType(k.number, shape.lanes)
+
+    def print(self, lefts: list[ir.Value], packed: ir.Value, outs: list[ir.Value], columns: ir.Value) -> None:
+        """``lefts`` and ``outs``: where the tile's rows start; ``columns``: how many of its columns are stored."""
+        sums = self._sums(lefts, packed)
+        for v in range(self.vectors):
+            mask = self._mask(columns, v)
+            for out, row in zip(outs, sums, strict=True):
+                self._store(self.k.at(out, ir.Constant(I64, v * self.n)), row[v], mask)
+
+    def _sums(self, lefts: list[ir.Value], packed: ir.Value) -> list[list[ir.Value]]:
+        k, b = self.k, self.k.b
+        before = b.block
+        inside, after = b.append_basic_block("inner"), b.append_basic_block("summed")
+        zero = constant(0, self.dtype, self.n)
+        start = ir.Constant(I64, 0)
+        some = b.icmp_signed("<", start, self.inner)
+        b.cbranch(some, inside, after)
+        b.position_at_end(inside)
+        i, distance, source = b.phi(I64), b.phi(I64), b.phi(PTR)
+        held = [[b.phi(self.type) for _ in range(self.vectors)] for _ in lefts]
+        rights = [
+            b.load(k.at(source, ir.Constant(I64, v * self.n)), align=k.bytes, typ=self.type)
+            for v in range(self.vectors)
+        ]
+        new = []
+        for left, row in zip(lefts, held, strict=True):
+            x = splat(b, b.load(k.at(left, distance), align=k.bytes, typ=k.number), self.n)
+            new.append([scalars.intrinsic(b, "fma", [x, r, h]) for r, h in zip(rights, row, strict=True)])
+        pairs = [(i, start, b.add(i, ir.Constant(I64, 1))),
+                 (distance, start, b.add(distance, self.inner_step)),
+                 (source, packed, k.at(source, ir.Constant(I64, self.vectors * self.n)))]  # fmt: skip
+        pairs += [(h, zero, x) for hs, xs in zip(held, new, strict=True) for h, x in zip(hs, xs, strict=True)]
+        for phi, first, following in pairs:
+            phi.add_incoming(first, before)
+            phi.add_incoming(following, b.block)
+        b.cbranch(b.icmp_signed("<", pairs[0][2], self.inner), inside, after)
+        last = b.block
+        b.position_at_end(after)
+        out = []
+        for xs in new:
+            row = []
+            for x in xs:
+                phi = b.phi(self.type)
+                phi.add_incoming(zero, before)
+                phi.add_incoming(x, last)
+                row.append(phi)
+            out.append(row)
+        return out
+
+    def _mask(self, columns: ir.Value, v: int) -> ir.Value:
+        kind = ir.VectorType(I64, self.n)
+        numbers = ir.Constant(kind, list(range(v * self.n, (v + 1) * self.n)))
+        return self.k.b.icmp_signed("<", numbers, splat(self.k.b, columns, self.n))
+
+    def _store(self, at: ir.Value, value: ir.Value, mask: ir.Value) -> None:
+        b, align = self.k.b, ir.Constant(I32, self.k.bytes)
+        masks = ir.VectorType(I1, self.n)
+        suffix = f"v{self.n}f{8 * self.k.bytes}.p0"
+        if self.accumulate:
+            kind = ir.FunctionType(self.type, [PTR, I32, masks, self.type])
+            load = _declared(self.k.module, f"llvm.masked.load.{suffix}", kind)
+            value = b.fadd(b.call(load, [at, align, mask, constant(0, self.dtype, self.n)]), value)
+        kind = ir.FunctionType(ir.VoidType(), [self.type, PTR, I32, masks])
+        b.call(_declared(self.k.module, f"llvm.masked.store.{suffix}", kind), [value, at, align, mask])
+
+
+def _declared(module: ir.Module, name: str, kind: ir.FunctionType) -> ir.Function:
+    return module.globals.get(name) or ir.Function(module, kind, name)
+
+
+@cache
+def pack_text(dtype: str, width: int) -> str:
+    """Panels ``begin .. end`` of a matrix. Table: columns, inner, strides (inner, column); places of both."""
+    k = _Kernel("panels_pack", dtype)
+    b = k.b
+    columns, inner, inner_step, column_step = (k.slot(i) for i in range(4))
+    source, packed = (k.place(4 + i * _EACH) for i in range(2))
+    size = ir.Constant(I64, width)
+    zero = ir.Constant(I64, 0)
+
+    def panel(p: ir.Value) -> None:
+        first = b.mul(p, size)
+        target = k.at(packed, b.mul(first, inner))
+        left = b.sub(columns, first)
+        used = b.select(b.icmp_signed("<", left, size), left, size)
+
+        def row(i: ir.Value) -> None:
+            from_ = k.at(source, b.add(b.mul(i, inner_step), b.mul(first, column_step)))
+            to = k.at(target, b.mul(i, size))
+
+            def one(j: ir.Value) -> None:
+                x = b.load(k.at(from_, b.mul(j, column_step)), align=k.bytes, typ=k.number)
+                b.store(x, k.at(to, j), align=k.bytes)
+
+            k.loop(zero, used, 1, one)
+            k.loop(used, size, 1, lambda j: b.store(ir.Constant(k.number, 0.0), k.at(to, j), align=k.bytes))
+
+        k.loop(zero, inner, 1, row)
+
+    k.loop(k.begin, k.end, 1, panel)
+    b.ret_void()
+    return str(k.module)
