@@ -17,6 +17,7 @@ from tinygraph.program.expr import Access, Expr, loads, postorder
 from tinygraph.program.instructions import Buffer, Group, Nest
 from tinygraph.targets.llvm import philox, scalars, tiles, vmath
 from tinygraph.targets.llvm.contraction import Contraction
+from tinygraph.targets.llvm.convolution import ConvolutionPrinter
 from tinygraph.targets.llvm.looptree import (
     Leaf,
     Loop,
@@ -29,6 +30,7 @@ from tinygraph.targets.llvm.looptree import (
 from tinygraph.targets.llvm.memory import Memory
 from tinygraph.targets.llvm.reductions import TERMS, Reductions, emptied_at, reduced
 from tinygraph.targets.llvm.scalars import I1, I8, I32, I64, PTR, constant, splat
+from tinygraph.targets.llvm.windows import recognise
 
 BODY = ir.FunctionType(ir.VoidType(), [PTR, I64, I64, I64])
 #: loops of at most this many iterations are written out
@@ -79,9 +81,12 @@ class KernelPrinter(Reductions, Memory):
         self.b = ir.IRBuilder(start)
         self.slots = Slots()
         self.lanes = self._lanes(bits)
-        self.tree = build(group.nests, group.outer)
-        self.tiled = self._schedules(self.tree, bits)
-        choose_vector_axes(self.tree, self.lanes, set(self.tiled))
+        self.bits = bits
+        self.convolution = recognise(group)
+        self._arrange(group.nests[self.convolution.count() :] if self.convolution else group.nests)
+        if self.convolution and self.tree and (len(self.tree) > 1 or self.tree[0].vector):
+            self.convolution = None
+            self._arrange(group.nests)
         self.skipped = unstored(self.tree, group.private)
         self._wide_private = has_vector_above(self.tree, group.outer)
         self.scratch = 0
@@ -99,6 +104,12 @@ class KernelPrinter(Reductions, Memory):
         self._in_parts: set[Nest] = set()  # reductions whose lanes are parts of one result
         self._moving: dict[int, set[int]] = {}
         self._accesses: dict[Nest, list[Access]] = {}
+
+    def _arrange(self, nests: Sequence[Nest]) -> None:
+        """Decide on the loops of nests."""
+        self.tree: Any = build(nests, self.group.outer)
+        self.tiled = self._schedules(self.tree, self.bits)
+        choose_vector_axes(self.tree, self.lanes, set(self.tiled))
 
     def _schedules(self, nodes: Sequence[Loop | Leaf], bits: int) -> dict[Nest, tiles.Schedule]:
         """How to print the contractions, from where they share no loop with other nests."""
@@ -129,22 +140,37 @@ class KernelPrinter(Reductions, Memory):
         parallel = self._parallel()
         table = self._context_pointer(0)
         self._table, self._params, self._args = table, self._context_pointer(1), self._context_pointer(2)
-        for node in self.tree:
-            self._node(node, parallel)
+        if self.convolution is not None:
+            self._samples(ConvolutionPrinter(self, self.convolution, self.bits), parallel)
+        else:
+            for node in self.tree:
+                self._node(node, parallel)
         self.b.ret_void()
         self.top.branch(self.function.basic_blocks[1])
         first = self.group.nests[0]
         extent = first.extents[0] if parallel else 1
-        step, exact = self.lanes, False
+        step, exact = 1 if self.convolution else self.lanes, False
         if parallel and first in self.tiled and len(self.group.nests) == 1:
             s = self.tiled[first]
             step = s.tile.get(0, 1) * (s.width if s.vector_axis == 0 else s.rows if s.row_axis == 0 else 1)
             exact = True
         return Kernel(str(self.module), self.slots.values, extent, parallel, self.scratch, step, exact)
 
+    def _samples(self, convolution: ConvolutionPrinter, parallel: bool) -> None:
+        """The samples' loop around a convolution and the nests that it leaves."""
+
+        def sample(n: ir.Value) -> None:
+            convolution.sample(n)
+            for node in self.tree:
+                self._iteration(node, n)
+
+        first = self.group.nests[0]
+        span = (self.begin, self.end) if parallel else (ir.Constant(I64, 0), self.size(first.extents[0], (first, 0)))
+        self._loop(*span, 1, sample)
+
     def _parallel(self) -> bool:
         """Whether iterations of the one outermost loop are independent of each other."""
-        if len(self.tree) != 1 or not isinstance(self.tree[0], Loop):
+        if self.convolution is None and (len(self.tree) != 1 or not isinstance(self.tree[0], Loop)):
             return False
         for nest in self.group.nests:
             if nest.kinds[0] != "p" or nest.out.dynamic is not None:

@@ -120,7 +120,7 @@ class Reductions:
         b, cells, dtype = self.b, self.accumulators[nest], nest.expr.dtype
         where = b.load(cells[1], typ=cells[1].allocated_type)
         position = scalars.convert(b, self._position(nest, width), "int64", self._position_dtype(nest), width)
-        better = _better(b, nest.combine, value, old, dtype)  # type: ignore[arg-type]
+        better = beats(b, nest.combine, value, old, dtype)  # type: ignore[arg-type]
         if width and nest in self._in_parts:
             better = b.or_(better, b.icmp_signed("<", where, constant(0, self._position_dtype(nest), width)))
         if self.mask is not None:
@@ -195,15 +195,15 @@ class Reductions:
                 best = [v, p]
                 continue
             used = b.icmp_signed(">=", p, ir.Constant(p.type, 0))
-            wins = _better(b, nest.combine, v, best[0], dtype)  # type: ignore[arg-type]
-            loses = _better(b, nest.combine, best[0], v, dtype)  # type: ignore[arg-type]
+            wins = beats(b, nest.combine, v, best[0], dtype)  # type: ignore[arg-type]
+            loses = beats(b, nest.combine, best[0], v, dtype)  # type: ignore[arg-type]
             earlier = b.and_(b.not_(loses), b.icmp_signed("<", p, best[1]))
             take = b.and_(used, b.or_(wins, earlier))
             best = [b.select(take, v, best[0]), b.select(take, p, best[1])]
         return best
 
 
-def _better(b: ir.IRBuilder, kind: str, x: ir.Value, y: ir.Value, dtype: str) -> ir.Value:
+def beats(b: ir.IRBuilder, kind: str, x: ir.Value, y: ir.Value, dtype: str) -> ir.Value:
     """Whether ``x`` beats ``y`` for argmax or argmin; a nan beats all but a nan."""
     sign = ">" if kind == "argmax" else "<"
     if dtype[0] == "f":
