@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from math import prod
 
-import numpy as np
-
-from tinygraph.program.expr import Expr, loads, postorder
+from tinygraph.program.expr import Access, Expr, loads, postorder
 from tinygraph.program.instructions import (
     Branch,
     Buffer,
@@ -33,10 +31,10 @@ def cost(i: Instruction) -> tuple[int, int]:
     """``(flops, bytes)`` of one run of an instruction: scalar operations, and memory read and written once each."""
     if isinstance(i, Nest):
         per_point = sum(x.op not in _FREE for x in postorder(i.expr)) + (i.combine is not None)
-        return i.points * per_point, _nest_bytes(i, frozenset())
+        return i.points * per_point, _traffic([i], ())
     if isinstance(i, Group):
         flops = sum(cost(n)[0] for n in i.nests)
-        return flops, sum(_nest_bytes(n, i.private) for n in i.nests)
+        return flops, _traffic(i.nests, i.private)
     if isinstance(i, (Loop, Branch)):
         body = i.body if isinstance(i, Loop) else i.then
         flops, moved = (sum(c) for c in zip(*map(cost, body), strict=True)) if body else (0, 0)
@@ -71,13 +69,28 @@ def duplication_pays(work: int, fresh: Iterable[Buffer], itemsize: int, places: 
     return len(read) <= 1 and again < itemsize * (1 + places)
 
 
-def _nest_bytes(n: Nest, private: Iterable[Any]) -> int:
-    points: dict[Any, int] = defaultdict(int)
-    for a in {x.attr for x in loads(n.expr)} | {n.out}:
-        if a.buffer not in private:
-            moved = [e for e, s in zip(n.extents, a.strides, strict=True) if s]
-            points[a.buffer] += int(np.prod(moved, dtype=np.int64))
-    return sum(min(count, max(b.size, 1)) * b.itemsize for b, count in points.items())
+def _traffic(nests: Iterable[Nest], private: Iterable[Buffer]) -> int:
+    """Bytes that nests run together read and write: what one has written or read is at hand for the next."""
+    read: dict[Buffer, int] = {}
+    written: dict[Buffer, int] = {b: 0 for b in private}
+    for n in nests:
+        for b, count in _points(n, [x.attr for x in loads(n.expr)]).items():
+            if b not in written:
+                read[b] = max(read.get(b, 0), count)
+        out = n.out.buffer
+        (count,) = _points(n, [n.out]).values()
+        if n.accumulate and out not in written:
+            read[out] = max(read.get(out, 0), count)
+        written[out] = 0 if out in private else max(written.get(out, 0), count)
+    return sum(count * b.itemsize for side in (read, written) for b, count in side.items())
+
+
+def _points(n: Nest, accesses: Iterable[Access]) -> dict[Buffer, int]:
+    """Elements of each buffer that the accesses touch, at most."""
+    points: dict[Buffer, int] = defaultdict(int)
+    for a in set(accesses):
+        points[a.buffer] += prod(e for e, s in zip(n.extents, a.strides, strict=True) if s or a.dynamic is not None)
+    return {b: min(count, max(b.size, 1)) for b, count in points.items()}
 
 
 def bytes_moved(program: Program) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import networkx as nx
 
 from tinygraph.lower.cost import bytes_moved
+from tinygraph.lower.in_place import write_in_place
 from tinygraph.lower.inline import inline
 from tinygraph.lower.repeats import without_repeats
 from tinygraph.program.expr import Access
@@ -22,13 +23,16 @@ from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, L
 _GROUP_LIMIT = 48
 
 
-def fuse(program: Program, may_group: Callable[[Nest, Nest], bool] | None = None) -> None:
-    """Fuse ``program.instructions`` in place. ``may_group(a, b)``: whether the target wants ``b`` run with ``a``."""
+def fuse(program: Program, may_group: Callable[[Nest, Nest], bool] | None = None, in_place: bool = True) -> None:
+    """Fuse ``program.instructions`` in place. ``may_group(a, b)``: whether the target wants ``b`` run with ``a``;
+    ``in_place``: whether its kernels may write over what they read at the same point."""
     kept = {r.buffer for r in (*program.outputs, *program.updates)}
     if program.profile is not None:
         program.unfused_bytes = bytes_moved(program)
     program.instructions = without_repeats(program.instructions, _Uses(program.instructions).writers, kept)
     program.instructions = _fuse_block(program.instructions, _Uses(program.instructions), kept, may_group)
+    if in_place:
+        write_in_place(program)
 
 
 def _fuse_block(block: list[Instruction], uses: _Uses, kept: set[Buffer], may_group: Any) -> list[Instruction]:

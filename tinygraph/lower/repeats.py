@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tinygraph.lower.renaming import rename
 from tinygraph.program.expr import Access, Expr, postorder
-from tinygraph.program.instructions import Branch, Buffer, Host, Instruction, Loop, Nest, Ref, Routine
+from tinygraph.program.instructions import Branch, Buffer, Instruction, Loop, Nest
 
 
 def without_repeats(block: list[Instruction], writers: dict[Buffer, int], kept: set[Buffer]) -> list[Instruction]:
@@ -18,7 +19,7 @@ def without_repeats(block: list[Instruction], writers: dict[Buffer, int], kept: 
     finder = _Finder(writers, kept)
     out = finder.block(block)
     if finder.moved:
-        _rename(out, finder.moved)
+        rename(out, finder.moved)
     return out
 
 
@@ -73,42 +74,3 @@ class _Finder:
         b = self.moved.get(a.buffer, a.buffer)
         dynamic = None if a.dynamic is None else self._expression(a.dynamic, version)
         return b.id, version.get(b, 0), a.offset, a.strides, a.params, dynamic
-
-
-def _rename(block: Sequence[Instruction], moved: dict[Buffer, Buffer]) -> None:
-    """Let every reader of what is gone read what holds its values."""
-    for i in block:
-        if isinstance(i, Nest):
-            i.expr = _renamed(i.expr, moved)
-            if i.out.dynamic is not None:
-                i.out = i.out._replace(dynamic=_renamed(i.out.dynamic, moved))
-        elif isinstance(i, Loop):
-            _rename(i.body, moved)
-            _rename_refs([r for r in (i.until, i.limit) if r is not None], moved)
-        elif isinstance(i, Branch):
-            _rename_refs([i.condition], moved)
-            _rename(i.then, moved)
-            _rename(i.otherwise, moved)
-        elif isinstance(i, (Routine, Host)):
-            _rename_refs(i.inputs, moved)
-
-
-def _rename_refs(refs: Sequence[Ref], moved: dict[Buffer, Buffer]) -> None:
-    for r in refs:
-        r.buffer = moved.get(r.buffer, r.buffer)
-
-
-def _renamed(e: Expr, moved: dict[Buffer, Buffer]) -> Expr:
-    new: dict[int, Expr] = {}
-    for x in postorder(e):
-        if x.op == "load":
-            a: Access = x.attr
-            dynamic = None if a.dynamic is None else _renamed(a.dynamic, moved)
-            there = a._replace(buffer=moved.get(a.buffer, a.buffer), dynamic=dynamic)
-            same = there.buffer is a.buffer and dynamic is a.dynamic
-            new[id(x)] = x if same else Expr("load", (), x.dtype, there)
-        else:
-            args = tuple([new[id(a)] for a in x.args])
-            same = all([p is q for p, q in zip(args, x.args, strict=True)])
-            new[id(x)] = x if same else Expr(x.op, args, x.dtype, x.attr)
-    return new[id(e)]

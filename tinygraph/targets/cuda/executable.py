@@ -30,7 +30,7 @@ class CudaExecutable:
     """A program compiled for a device. Calls from several threads each take a workspace of their own."""
 
     def __init__(self, program: Program, device: Device, options: Any = None):
-        fuse(program, may_group)
+        fuse(program, may_group, in_place=False)
         self.program = program
         self.device = device
         stage(program)
