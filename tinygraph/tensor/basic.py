@@ -132,10 +132,10 @@ def _constructor(kind: str, fixed: str | None) -> Callable[..., Any]:
 
 def _plural(make: Callable[..., Any]) -> Callable[..., list[Any]]:
     def make_many(*args: Any, dtype: Any = None) -> Any:
-        """Several variables: ``matrices(3)``, ``matrices('a', 'b')``, ``matrices(['a', 'b'])``."""
+        """Several variables: ``matrices(3)``, ``matrices('a', 'b')``, ``matrices(['a', 'b'])``, ``matrices('ab')``."""
         if len(args) == 1 and isinstance(args[0], int):
             names: Sequence[Any] = [None] * args[0]
-        elif len(args) == 1 and isinstance(args[0], (list, tuple)):
+        elif len(args) == 1 and isinstance(args[0], (list, tuple, str)):
             names = args[0]
         else:
             names = args

@@ -73,7 +73,8 @@ def is_advanced(entry: Any) -> bool:
 
 def expand_key(x: Variable, key: Any) -> list[Any]:
     """An index key as a list, with ``...`` replaced by the slices it stands for (left where it stands for none)."""
-    entries = list(key) if isinstance(key, tuple) else [key]
+    split = isinstance(key, tuple) or (isinstance(key, list) and any(isinstance(e, slice) for e in key))
+    entries = list(key) if split else [key]  # a list that holds a slice can be no array: it is the entries
     ndim = x.type.ndim  # type: ignore[attr-defined]
     used = 0
     for e in entries:
@@ -140,17 +141,22 @@ def inc_subtensor(x: Any, y: Any, inplace: bool = False, tolerate_inplace_aliasi
                   set_instead_of_inc: bool = False, ignore_duplicates: bool = False) -> Any:  # fmt: skip
     """A tensor like ``a`` with ``y`` added at ``x``, where ``x`` is an expression ``a[index]``.
 
-    With integer arrays an index that occurs twice is added to twice (unless ``ignore_duplicates``).
+    With integer arrays an index that occurs twice is added to twice (unless ``ignore_duplicates``). As in NumPy's
+    assignments ``y`` may be wider than ``x`` (float64 into float32) but not of a higher kind (floats into integers).
     """
     y = as_tensor_variable(y)
     if not isinstance(x, Variable) or x.owner is None:
         raise TypeMismatch(f"set_subtensor and inc_subtensor need an indexed tensor such as a[1:3], got {x}")
     source = x.owner.inputs[0]
-    if np.result_type(y.type.dtype, source.type.dtype) != np.dtype(source.type.dtype):  # type: ignore[attr-defined]
+    dtype = source.type.dtype  # type: ignore[attr-defined]
+    if not np.can_cast(y.type.dtype, dtype, "same_kind"):
         raise TypeMismatch(
-            f"cannot put values of {y.type.dtype} into a tensor of {source.type.dtype}; cast them first: "  # type: ignore
-            f"T.cast(y, {source.type.dtype!r})"  # type: ignore[attr-defined]
+            f"cannot put values of {y.type.dtype} into a tensor of {dtype}; cast them first: T.cast(y, {dtype!r})"
         )
+    if np.result_type(y.type.dtype, dtype) != np.dtype(dtype):
+        from tinygraph.tensor.maths import cast_to
+
+        y = cast_to(y, dtype)
     origin = x.__dict__.get("_indexed")
     return _inc_through(x, y, origin if origin is not None else source, set_instead_of_inc, ignore_duplicates)
 

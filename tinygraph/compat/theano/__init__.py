@@ -46,7 +46,8 @@ def uninstall() -> None:
 def _real_theano() -> bool:
     if "theano" in sys.modules:
         return True
-    return importlib.util.find_spec("theano") is not None
+    spec = importlib.util.find_spec("theano")
+    return spec is not None and spec.origin is not None  # without an origin: a mere directory of that name
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygraph.compat.theano.parts.absent import absent_class
+from tinygraph.compat.theano.parts.configuration import config
 from tinygraph.compat.theano.parts.profiling import ProfileStats
 from tinygraph.compile.builders import OpFromGraph
 from tinygraph.compile.compiled import CompiledFunction
@@ -17,6 +19,10 @@ from tinygraph.graph.type import generic
 from tinygraph.tensor.shape import Shape, SpecifyShape, shape, specify_shape
 from tinygraph.tensor.shared import shared
 
+_COPIES = "what is copied is the compiler's to decide"
+DeepCopyOp = absent_class("DeepCopyOp", _COPIES)
+ViewOp = absent_class("ViewOp", _COPIES)
+Rebroadcast = absent_class("Rebroadcast", "sizes are as far known as they are; T.addbroadcast asserts a 1")
 Function = CompiledFunction
 Param = In
 SymbolicInput = In
@@ -77,9 +83,9 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "FAST_COMPILE", "FAST_RUN", "FromFunctionOp", "Function", "In", "Mode", "OpFromGraph", "Out", "Param",
+    "DeepCopyOp", "FAST_COMPILE", "FAST_RUN", "FromFunctionOp", "Function", "In", "Mode", "OpFromGraph", "Out", "Param",
     "ProfileStats",
-    "Shape", "SharedVariable", "SpecifyShape", "SymbolicInput", "SymbolicOutput", "UnusedInputError", "as_op",
+    "Rebroadcast", "Shape", "SharedVariable", "SpecifyShape", "SymbolicInput", "SymbolicOutput", "UnusedInputError", "ViewOp", "as_op", "config",
     "deep_copy_op", "function", "generic", "get_default_mode", "get_mode", "pfunc", "predefined_modes",
     "rebuild_collect_shared", "register_mode", "shape", "shared", "shared_constructor", "specify_shape", "view_op",
     "wrap_py",

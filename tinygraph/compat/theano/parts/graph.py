@@ -13,7 +13,8 @@ Node = Apply
 is_same_graph_with_merge = is_same_graph
 
 __all__ = [
-    "Apply", "Constant", "Node", "Variable", "ancestors", "as_string", "clone", "clone_get_equiv", "inputs",
+    "Apply", "Constant", "Node", "Variable", "ancestors", "as_string", "clone", "clone_get_equiv",
+    "equal_computations", "general_toposort", "inputs",
     "io_connection_pattern", "io_toposort", "is_in_ancestors", "is_same_graph", "is_same_graph_with_merge",
     "list_of_nodes", "nodes_constructed", "ops", "orphans", "stack_search", "variables", "variables_and_orphans",
     "view_roots",
@@ -112,6 +113,37 @@ def view_roots(r: Variable) -> list[Variable]:
     if node is None or r.index not in node.op.view_map:
         return [r]
     return [root for k in node.op.view_map[r.index] for root in view_roots(node.inputs[k])]
+
+
+def equal_computations(
+    xs: Sequence[Variable],
+    ys: Sequence[Variable],
+    in_xs: Sequence[Variable] | None = None,
+    in_ys: Sequence[Variable] | None = None,
+) -> bool:
+    """Whether ``xs`` of ``in_xs`` are, one for one, the same computations as ``ys`` of ``in_ys``."""
+    given = dict(zip(in_xs or (), in_ys or (), strict=True))
+    return len(xs) == len(ys) and all(is_same_graph(x, y, givens=given) for x, y in zip(xs, ys, strict=True))
+
+
+def general_toposort(outputs: Iterable[Any], deps: Any, **kwargs: Any) -> list[Any]:
+    """What ``outputs`` and what it depends on, ``deps(x)``, in an order in which dependencies come first."""
+    done: dict[Any, None] = {}
+    stack = [(x, False) for x in reversed(list(outputs))]
+    open_: set[Any] = set()
+    while stack:
+        x, expanded = stack.pop()
+        if x in done:
+            continue
+        if expanded:
+            done[x] = None
+            continue
+        if x in open_:
+            raise ValueError(f"{x} depends on itself")
+        open_.add(x)
+        stack.append((x, True))
+        stack.extend((d, False) for d in reversed(list(deps(x) or ())))
+    return [*done]
 
 
 def as_string(i: Sequence[Variable], o: Sequence[Variable]) -> list[str]:

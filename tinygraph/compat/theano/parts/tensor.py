@@ -6,6 +6,7 @@ from typing import Any
 
 from tinygraph import gradient
 from tinygraph.compat.theano.parts.gradient import Rop
+from tinygraph.compat.theano.parts.scalar_ops import Elemwise
 from tinygraph.errors import ShapeMismatch, TypeMismatch
 from tinygraph.gradient import consider_constant, numeric_grad, verify_grad
 from tinygraph.graph import Apply, Op, TensorType, Type
@@ -88,7 +89,7 @@ def numpy_scalar(data: Any) -> Any:
 
 
 __all__ = [
-    "Apply", "AsTensorError", "Assert", "EmptyConstantError", "ExtractDiag", "Op", "Rop", "ShapeError",
+    "Apply", "AsTensorError", "Assert", "Elemwise", "EmptyConstantError", "ExtractDiag", "Op", "Rop", "ShapeError",
     "TensorConstant",
     "TensorSharedVariable", "TensorType", "TensorVariable", "Type", "all_dtypes", "ancestors", "assert_op",
     "check_equal_numpy", "complex_dtypes", "consider_constant", "continuous_dtypes", "discrete_dtypes", "float_dtypes",

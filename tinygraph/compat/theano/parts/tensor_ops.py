@@ -5,20 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 from tinygraph.compat.theano.parts.absent import absent_class, absent_function
+from tinygraph.compat.theano.parts.scalar_ops import Elemwise
 from tinygraph.tensor.advanced_index import AdvancedIncSubtensor, AdvancedSubtensor
 from tinygraph.tensor.broadcast import Alloc
 from tinygraph.tensor.checks import Assert
+from tinygraph.tensor.creation import ARange
+from tinygraph.tensor.cumulative import Cumulative as CumOp
 from tinygraph.tensor.dot import BatchedDot, Dot
-from tinygraph.tensor.elemwise import Elemwise
 from tinygraph.tensor.index import IncSubtensor, Subtensor
 from tinygraph.tensor.join import Join, MakeVector
-from tinygraph.tensor.reduce import Reduce
+from tinygraph.tensor.reduce import ArgReduce, Reduce
 from tinygraph.tensor.shape import DimShuffle as NativeDimShuffle
 from tinygraph.tensor.shape import Reshape, Shape, SpecifyShape
+from tinygraph.tensor.sort import ArgSort as ArgSortOp
+from tinygraph.tensor.sort import ArgTopK as TopKOp
+from tinygraph.tensor.sort import SearchSorted as SearchsortedOp
+from tinygraph.tensor.sort import Sort as SortOp
 from tinygraph.tensor.subtensor import AdvancedIncSubtensor1, AdvancedSubtensor1
 
 CAReduce = CAReduceDtype = Reduce
 Dot22 = Dot
+Argmax = MaxAndArgmax = ArgReduce
+
+_COMPOSED = "it is composed of other ops here: look for those, or at the values"
+_NAMES = ("Eye", "Tri", "Tile", "Split", "Choose", "AllocDiag", "AllocEmpty", "Mean", "Default", "Flatten",
+          "PermuteRowElements", "ScalarFromTensor", "TensorFromScalar", "Rebroadcast", "Nonzero", "RepeatOp", "DiffOp",
+          "CpuContiguous", "FillDiagonal", "FillDiagonalOffset", "Bartlett", "Unique", "ProdWithoutZeros",
+          "UnravelIndex", "RavelMultiIndex", "AdvancedBooleanSubtensor", "AdvancedBooleanIncSubtensor")  # fmt: skip
+globals().update({name: absent_class(name, _COMPOSED) for name in _NAMES})
 
 _PRODUCTS = "matrix products and their sums are formed when a function is compiled; write T.dot(a, b) + c"
 Gemm = absent_class("Gemm", _PRODUCTS)
@@ -67,5 +81,6 @@ __all__ = [
     "Assert",
     "BatchedDot", "CAReduce", "CAReduceDtype", "DimShuffle", "Dot", "Dot22", "Dot22Scalar", "Elemwise", "Gemm", "Gemv",
     "Ger", "IncSubtensor", "Join", "MakeVector", "Prod", "Reshape", "Shape", "SpecifyShape", "Subtensor", "Sum",
-    "gemm_inplace", "gemm_no_inplace", "gemv_no_inplace", "ldflags",
+    "ARange", "ArgSortOp", "Argmax", "CumOp", "MaxAndArgmax", "SearchsortedOp", "SortOp", "TopKOp",
+    "gemm_inplace", "gemm_no_inplace", "gemv_no_inplace", "ldflags", *_NAMES,
 ]  # fmt: skip

@@ -27,7 +27,8 @@ from tinygraph import (
     shared,
 )
 from tinygraph.compat.theano.parts.compile import Param, ProfileStats, predefined_modes
-from tinygraph.compat.theano.parts.configuration import config
+from tinygraph.compat.theano.parts.configuration import change_flags, config
+from tinygraph.compat.theano.parts.gof import Generic
 from tinygraph.compat.theano.parts.gradient import Rop
 from tinygraph.compat.theano.parts.updates import OrderedUpdates, Updates
 from tinygraph.compat.theano.parts.version import __version__, version
@@ -39,9 +40,10 @@ from tinygraph.printing.pp import pp, pprint
 from tinygraph.tensor.constants import get_scalar_constant_value
 
 __all__ = [
-    "Apply", "Constant", "FunctionGraph", "In", "Lop", "Mode", "Op", "OpFromGraph", "OrderedUpdates", "Out", "Param",
+    "Apply", "Constant", "FunctionGraph", "Generic", "In", "Lop", "Mode", "Op", "OpFromGraph", "OrderedUpdates", "Out",
+    "Param",
     "ProfileStats", "Rop", "SharedVariable", "TensorType", "Type", "Updates", "Variable", "__version__", "_asarray",
-    "clone", "config", "debugprint", "dot", "foldl", "foldr", "function", "generic",
+    "change_flags", "clone", "config", "debugprint", "dot", "foldl", "foldr", "function", "generic",
     "get_scalar_constant_value", "grad",
     "hessian", "jacobian", "map", "pp", "pprint", "predefined_modes", "reduce", "scan", "scan_checkpoints", "shared",
     "sparse_grad", "subgraph_grad", "version",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygraph import function
+from tinygraph.config import config
 from tinygraph.gradient import verify_grad as _verify_grad
 
 
@@ -80,3 +81,69 @@ class InferShapeTester(unittest.TestCase):
             assert tuple(said) == np.shape(value), f"the graph says {tuple(said)}, the value has {np.shape(value)}"
 
 
+SkipTest = unittest.SkipTest
+
+
+def attr(*args: Any, **kwargs: Any) -> Any:
+    """A decorator that labels a test, for example ``@attr("slow")``."""
+
+    def label(test: Any) -> Any:
+        test.__dict__.update(kwargs, **dict.fromkeys(args, True))
+        return test
+
+    return label
+
+
+def assertFailure_fast(f: Any) -> Any:  # noqa: N802 - Theano's name
+    """A decorator: under FAST_COMPILE, which rewrites little, the test must fail."""
+    if config.mode != "FAST_COMPILE":
+        return f
+
+    def must_fail(*args: Any, **kwargs: Any) -> None:
+        try:
+            f(*args, **kwargs)
+        except Exception:
+            return
+        raise AssertionError(f"{f.__name__} passes under FAST_COMPILE")
+
+    must_fail.__name__ = f.__name__
+    return must_fail
+
+
+class MockRandomState:
+    """A generator whose every draw is ``val``."""
+
+    def __init__(self, val: float):
+        self.val = val
+
+    def rand(self, *shape: int) -> Any:
+        """An array full of the value."""
+        return np.zeros(shape) + self.val
+
+
+class TestOptimizationMixin:
+    """Checks of compiled graphs. Names and numbers of ops are tinygraph's own."""
+
+    __test__ = False
+
+    def assertFunctionContains(self, f: Any, op: Any, min: int = 1, max: float = np.inf) -> None:  # noqa: A002, N802
+        """Raise unless between ``min`` and ``max`` nodes of ``f`` apply ``op``."""
+        found = sum(node.op == op for node in f.maker.fgraph.toposort())
+        assert min <= found <= max, f"{found} nodes apply {op}, expected between {min} and {max}"
+
+    def assertFunctionContains0(self, f: Any, op: Any) -> None:  # noqa: N802
+        """Raise if a node applies ``op``."""
+        self.assertFunctionContains(f, op, min=0, max=0)
+
+    def assertFunctionContains1(self, f: Any, op: Any) -> None:  # noqa: N802
+        """Raise unless one node applies ``op``."""
+        self.assertFunctionContains(f, op, min=1, max=1)
+
+    def assertFunctionContainsClass(self, f: Any, op: Any, min: int = 1, max: float = np.inf) -> None:  # noqa: A002, N802
+        """As ``assertFunctionContains``, for a class of ops."""
+        found = sum(isinstance(node.op, op) for node in f.maker.fgraph.toposort())
+        assert min <= found <= max, f"{found} nodes apply a {op.__name__}, expected between {min} and {max}"
+
+    def assertFunctionContainsClassN(self, f: Any, op: Any, N: int) -> None:  # noqa: N802, N803
+        """Raise unless ``N`` nodes apply an op of the class."""
+        self.assertFunctionContainsClass(f, op, min=N, max=N)
