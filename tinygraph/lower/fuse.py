@@ -15,6 +15,7 @@ import networkx as nx
 from tinygraph.lower.cost import bytes_moved
 from tinygraph.lower.in_place import write_in_place
 from tinygraph.lower.inline import inline
+from tinygraph.lower.order import arrange, gather_results
 from tinygraph.lower.repeats import without_repeats
 from tinygraph.program.expr import Access
 from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, Loop, Nest, Program
@@ -23,9 +24,17 @@ from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, L
 _GROUP_LIMIT = 48
 
 
-def fuse(program: Program, may_group: Callable[[Nest, Nest], bool] | None = None, in_place: bool = True) -> None:
-    """Fuse ``program.instructions`` in place. ``may_group(a, b)``: whether the target wants ``b`` run with ``a``;
-    ``in_place``: whether its kernels may write over what they read at the same point."""
+def fuse(
+    program: Program,
+    may_group: Callable[[Nest, Nest], bool] | None = None,
+    in_place: bool = True,
+    gather: bool = False,
+) -> None:
+    """Fuse ``program.instructions`` in place, and put them into the order in which they run.
+
+    ``may_group(a, b)``: whether the target wants ``b`` run with ``a``; ``in_place``: whether its kernels may write over
+    what they read at the same point; ``gather``: whether it runs groups with ``parts``.
+    """
     kept = {r.buffer for r in (*program.outputs, *program.updates)}
     if program.profile is not None:
         program.unfused_bytes = bytes_moved(program)
@@ -33,6 +42,9 @@ def fuse(program: Program, may_group: Callable[[Nest, Nest], bool] | None = None
     program.instructions = _fuse_block(program.instructions, _Uses(program.instructions), kept, may_group)
     if in_place:
         write_in_place(program)
+    arrange(program)
+    if gather:
+        gather_results(program)
 
 
 def _fuse_block(block: list[Instruction], uses: _Uses, kept: set[Buffer], may_group: Any) -> list[Instruction]:

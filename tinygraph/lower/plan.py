@@ -53,7 +53,7 @@ def plan_memory(program: Program) -> MemoryPlan:
     for ref in (*program.outputs, *program.updates):  # borrowed results stay until the end
         if ref.buffer in live:
             live[ref.buffer] = (live[ref.buffer][0], len(program.instructions))
-    bound = _largest_live_set(live)
+    bound = largest_live_set(live)
     best: dict[Buffer, int] = {}
     peak = -1
     for order in _orders(live):
@@ -119,7 +119,8 @@ def _improve(best: dict[Buffer, int], peak: int, bound: int, live: Spans) -> tup
     return best, peak
 
 
-def _largest_live_set(live: Spans) -> int:
+def largest_live_set(live: Spans) -> int:
+    """Bytes of the buffers that are live at once, where these are most."""
     events: list[tuple[int, int]] = []
     for buf, (first, last) in live.items():
         size = aligned(max(buf.nbytes, 1))

@@ -190,12 +190,14 @@ class Group(Instruction):
     """Nests run together, in order, inside ``outer`` shared loops (each nest's first ``outer`` axes).
 
     ``private``: buffers that nothing outside the group reads; a target keeps of them only what one pass through the
-    shared loops needs.
+    shared loops needs. ``parts``: groups of elementwise nests with sizes of their own, none of which touches what
+    another writes, run as one instruction; then ``nests`` are theirs, in order, and share no loops.
     """
 
     nests: list[Nest]
     outer: int
     private: set[Buffer] = field(default_factory=set)
+    parts: list[Group] = field(default_factory=list)
 
     def reads(self) -> list[Buffer]:
         return [b for n in self.nests for b in n.reads() if b not in self.private]

@@ -87,6 +87,8 @@ def nest_text(n: Nest) -> str:
 def instruction_lines(i: Instruction, indent: str = "") -> list[str]:
     if isinstance(i, Nest):
         return [indent + nest_text(i)]
+    if isinstance(i, Group) and i.parts:
+        return [f"{indent}together:", *_block(i.parts, indent + "  ")]
     if isinstance(i, Group):
         return [f"{indent}group over {i.outer}:"] + [f"{indent}  {nest_text(n)}" for n in i.nests]
     if isinstance(i, Routine):

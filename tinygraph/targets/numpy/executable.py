@@ -71,7 +71,7 @@ class NumpyExecutable:
 
     def __init__(self, program: Program, threads: int = 1):
         global _counter
-        fuse(program, may_group)
+        fuse(program, may_group, gather=True)
         self.program = program
         self.threads = threads
         tiles = decide_tiles(program.instructions, threads)

@@ -95,6 +95,10 @@ class ProgramPrinter:
         return found
 
     def group(self, g: Group, marked: bool = True) -> None:
+        for part in g.parts:
+            self.group(part)
+        if g.parts:
+            return
         rows = self.tiles.get(g)
         if rows is None:
             printer = NestPrinter(self.code, None)

@@ -53,6 +53,9 @@ def decide_tiles(
         elif isinstance(i, Branch):
             tiles.update(decide_tiles(i.then, threads, above))
             tiles.update(decide_tiles(i.otherwise, threads, above))
+        elif isinstance(i, Group) and i.parts:
+            tiles.update(decide_tiles(i.parts, threads, above))
+            i.private = {b for p in i.parts for b in p.private}
         elif isinstance(i, Group):
             rows = tile_rows(i, threads, above)
             if rows is None:

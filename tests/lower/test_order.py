@@ -1,0 +1,81 @@
+"""The order of instructions: memory is freed early, Python keeps its order, and updates are one instruction."""
+
+import numpy as np
+
+import tinygraph as tg
+import tinygraph.tensor as T
+from tests.lower.test_fuse import lowered
+from tinygraph import Mode, function, grad, shared
+from tinygraph.lower.fuse import fuse
+from tinygraph.lower.plan import plan_memory
+from tinygraph.program.instructions import Group
+from tinygraph.program.text import program_text
+from tinygraph.updates import adam, momentum
+
+
+def product(a, b):
+    return T.tanh(T.dot(a, b))
+
+
+def test_what_frees_memory_runs_early():
+    x = T.matrix("x")
+    halves = [product(x, x) for x in [x * k for k in range(2, 8)]]  # six results, each summed to one number
+    program = lowered([x], [sum(T.dot(h, h).sum() for h in halves)], [(8, 8)])
+    fuse(program, lambda a, b: False, in_place=False)
+    assert plan_memory(program).peak <= 3 * 8 * 8 * 8 + 64 * 8  # of these never more than three matrices
+
+
+def test_python_keeps_its_order(capsys):
+    x = T.vector("x")
+    parts = [tg.printing.Print(f"line {k}")(x * k) for k in range(6)]
+    function([x], sum(parts), mode=Mode("none", target="numpy"))(np.ones(3))
+    lines = [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("line")]
+    assert lines == sorted(lines) and len(lines) == 6
+
+
+def parameters():
+    rng = np.random.default_rng(0)
+    return [shared(rng.standard_normal(s)) for s in ((6, 5), (5, 4), (4, 3))]
+
+
+def trained(rule, target):
+    ws = parameters()
+    x = T.matrix("x")
+    h = x
+    for w in ws:
+        h = product(h, w)
+    f = function([x], T.sqr(h).mean(), updates=rule(T.sqr(h).mean(), ws), mode=Mode(target=target))
+    for _ in range(3):
+        f(np.linspace(-1, 1, 12).reshape(2, 6))
+    return f, [w.get_value() for w in ws]
+
+
+def test_all_updates_of_a_step_are_one_instruction():
+    f, _ = trained(lambda cost, ws: [(w, w - 0.1 * g) for w, g in zip(ws, grad(cost, ws), strict=True)], "numpy")
+    program = next(iter(f._programs.values())).program
+    last = program.instructions[-1]
+    assert isinstance(last, Group) and {r.buffer for r in program.updates} <= set(last.writes())
+    assert program_text(program).count("together:") == 1
+
+
+def test_rules_with_states_give_what_they_give_apart():
+    for rule in (adam, lambda cost, ws: momentum(cost, ws, learning_rate=0.1)):
+        _, one = trained(rule, "numpy")
+        ws = parameters()
+        x = T.matrix("x")
+        h = x
+        for w in ws:
+            h = product(h, w)
+        f = function([x], [], updates=rule(T.sqr(h).mean(), ws), mode=Mode("none", target="numpy"))
+        for _ in range(3):
+            f(np.linspace(-1, 1, 12).reshape(2, 6))
+        for a, w in zip(one, ws, strict=True):
+            np.testing.assert_allclose(a, w.get_value(), rtol=1e-9)
+
+
+def test_an_update_that_another_result_reads_stays_where_it_is():
+    w, x = shared(np.ones((3, 3))), T.matrix("x")
+    new = w + x
+    f = function([x], T.dot(new, new), updates=[(w, new)], mode=Mode(target="numpy"))
+    np.testing.assert_array_equal(f(np.ones((3, 3))), np.full((3, 3), 12.0))
+    assert (w.get_value() == 2).all()

@@ -1,0 +1,123 @@
+"""The order of instructions: what frees memory runs early, and what only makes results runs at the end, as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinygraph.lower.plan import aligned, largest_live_set, spans
+from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, Loop, Nest, Program
+
+#: programs of more instructions stay in the order in which they were made
+_MANY = 2000
+#: memory, in bytes, that gathered results may keep alive until the end
+_KEPT_ALIVE = 4096
+
+
+def arrange(program: Program) -> None:
+    """Reorder the instructions where the largest live set becomes smaller by it."""
+    block = program.instructions
+    if len(block) < 3 or len(block) > _MANY:
+        return
+    new = _greedy(block, _dependencies(block))
+    if largest_live_set(spans(new)) < largest_live_set(spans(block)):
+        program.instructions = new
+
+
+def gather_results(program: Program) -> None:
+    """One last instruction for all elementwise work whose results nothing reads any more: a step's updates.
+
+    It is a ``Group`` without shared loops, whose ``parts`` are groups that do not touch each other's results.
+    """
+    block = program.instructions
+    touched: dict[Buffer, int] = {}
+    for i in block:
+        for b in {*i.reads(), *i.writes()}:
+            touched[b] = touched.get(b, 0) + 1
+    last = {b: k for k, i in enumerate(block) for b in i.writes()}
+    parts = [
+        i for k, i in enumerate(block)
+        if isinstance(i, Group) and _is_final(i, touched) and all(last.get(b, k) <= k for b in i.reads())
+    ]  # fmt: skip
+    if len(parts) < 2:
+        return
+    rest = [i for i in block if i not in set(parts)]
+    label = f"{len(parts)} results"
+    together = Group([n for p in parts for n in p.nests], 0, {b for p in parts for b in p.private}, parts=parts,
+                     origin=parts[-1].origin, label=label)  # fmt: skip
+    program.instructions = [*rest, together]
+
+
+def _is_final(g: Group, touched: dict[Buffer, int]) -> bool:
+    """Whether a group only maps arrays to results, each written in place or read by nobody else."""
+    if any(n.combine is not None or n.accumulate or n.out.dynamic is not None for n in g.nests):
+        return False
+    if any(n.out.buffer.kind not in ("update", "output") and n.out.buffer not in g.private for n in g.nests):
+        return False
+    results = set(g.writes())
+    makers = 1 if not results & set(g.reads()) else 2  # of what is written over: who made it, and this group
+    alive = {b: aligned(b.nbytes) for b in g.reads() if b.kind == "temp"}
+    return all(touched[b] <= makers for b in results) and sum(alive.values()) <= _KEPT_ALIVE
+
+
+def _dependencies(block: Sequence[Instruction]) -> list[set[int]]:
+    """For each instruction those that must run before it. Work in Python keeps its order: it may have effects."""
+    needs: list[set[int]] = []
+    writer: dict[Buffer, int] = {}
+    readers: dict[Buffer, list[int]] = {}
+    python = -1
+    for k, i in enumerate(block):
+        reads, writes = set(i.reads()), set(i.writes())
+        found = {writer[b] for b in reads | writes if b in writer}
+        found.update(r for b in writes for r in readers.get(b, ()))
+        if _runs_python(i):
+            found.update([python] if python >= 0 else [])
+            python = k
+        needs.append(found - {k})
+        for b in reads:
+            readers.setdefault(b, []).append(k)
+        for b in writes:
+            writer[b] = k
+            readers[b] = [k] if b in reads else []
+    return needs
+
+
+def _runs_python(i: Instruction) -> bool:
+    if isinstance(i, Loop):
+        return any(map(_runs_python, i.body))
+    if isinstance(i, Branch):
+        return any(map(_runs_python, [*i.then, *i.otherwise]))
+    return not isinstance(i, (Nest, Group))
+
+
+def _greedy(block: Sequence[Instruction], needs: Sequence[set[int]]) -> list[Instruction]:
+    """Always the ready instruction after which least memory is live; the earliest of equals."""
+    temps = [{b for b in (*i.reads(), *i.writes()) if b.kind == "temp"} for i in block]
+    uses: dict[Buffer, int] = {}
+    for found in temps:
+        for b in found:
+            uses[b] = uses.get(b, 0) + 1
+    users: list[list[int]] = [[] for _ in block]
+    waiting = [len(n) for n in needs]
+    for k, n in enumerate(needs):
+        for j in n:
+            users[j].append(k)
+    live: set[Buffer] = set()
+    ready = [k for k, n in enumerate(waiting) if n == 0]
+    out: list[Instruction] = []
+
+    def growth(k: int) -> int:
+        made = sum(aligned(b.nbytes) for b in temps[k] if b not in live)
+        return made - sum(aligned(b.nbytes) for b in temps[k] if uses[b] == 1)
+
+    while ready:
+        k = min(ready, key=lambda j: (growth(j), j))
+        ready.remove(k)
+        out.append(block[k])
+        for b in temps[k]:
+            live.add(b)
+            uses[b] -= 1
+        for j in users[k]:
+            waiting[j] -= 1
+            if waiting[j] == 0:
+                ready.append(j)
+    return out
