@@ -180,3 +180,14 @@ def test_another_number_of_samples_builds_no_kernel(recognised, monkeypatch):
     shifted = convolved(images, values[1], *geometry[2:]) + values[2][:, None, None]
     close(f(images, *values[1:]), np.tanh(pooled(shifted, (2, 2))))
     assert set(executable._libraries) == set(built_before)
+
+
+def test_a_result_written_over_what_it_adds_to(recognised):
+    geometry = ((2, 3, 12, 12), (7, 3, 3, 3), (1, 1), "valid", (1, 1))
+    x, w, b, z = built(geometry, "float32")
+    values = data(geometry, "float32")
+    more = T.tanh(x[:, :1, 1:-1, 1:-1] + b.dimshuffle("x", 0, "x", "x"))
+    expected = convolved(values[0], values[1], *geometry[2:])
+    added = np.tanh(values[0][:, :1, 1:-1, 1:-1] + values[2][:, None, None])
+    close(compiled([x, w, b], z * 2 + more)(*values), expected * 2 + added)
+    close(compiled([x, w, b], [z * 2 + more, more.sum((0, 2, 3))])(*values)[0], expected * 2 + added)

@@ -31,6 +31,7 @@ from tinygraph.targets.blas_threads import single_threaded_blas
 from tinygraph.targets.llvm import machine as vm
 from tinygraph.targets.llvm import panels
 from tinygraph.targets.llvm.collapse import collapsed
+from tinygraph.targets.llvm.gemm import OwnProduct, own_shape
 from tinygraph.targets.llvm.packing import Pack, Packed, pack_products
 from tinygraph.targets.llvm.printed import kernel
 from tinygraph.targets.llvm.products import as_product, product_text
@@ -226,6 +227,10 @@ class LlvmExecutable:
             return
         product = as_product(g.nests[0]) if len(g.nests) == 1 else None
         if product is not None and product.work > 0 and not _is_small(product, g.nests[0]):
+            shape = own_shape(product, _engine().target.vector_bits, self.threads) if not self.rows else None
+            if shape is not None:
+                self._own_product(OwnProduct(product, shape), product.work, g)
+                return
             self.uses_blas = True
             self.texts.append((g.label, load(product_text(product.dtype))))
             grain = 0
@@ -249,6 +254,13 @@ class LlvmExecutable:
             if printed.exact or printed.extent > 4 * printed.step * self.threads:
                 grain = -(-grain // printed.step) * printed.step
         self._kernel(library, printed.slots, printed.extent, grain, g)
+
+    def _own_product(self, p: OwnProduct, work: int, g: Group) -> None:
+        library = load(p.text)
+        self.texts.append((g.label, library))
+        self.scratch = max(self.scratch, p.scratch)
+        self.work += work // 8
+        self._kernel(library, p.slots, p.panels, int(work > _LARGE_PRODUCT and self.threads > 1), g)
 
     def _packed(self, i: Packed) -> None:
         library = load(panels.product_text(i.nest.dtype, i.pack.shape, i.nest.accumulate))

@@ -54,7 +54,7 @@ def best_shape(dtype: str, bits: int, rows: int, columns: int) -> Shape:
     return Shape(r, v, lanes)
 
 
-class _Kernel:
+class TableKernel:
     """A function with the kernels' signature, and its table."""
 
     def __init__(self, name: str, dtype: str):
@@ -111,13 +111,13 @@ def product_text(dtype: str, shape: Shape, accumulate: bool) -> str:
 
     Table: columns, inner, strides of left (row, inner) and of out (row); then the places of left, packed and out.
     """
-    k = _Kernel("panels_product", dtype)
+    k = TableKernel("panels_product", dtype)
     b = k.b
     columns, inner, row_step, inner_step, out_step = (k.slot(i) for i in range(5))
     left, packed, out = (k.place(5 + i * _EACH) for i in range(3))
-    tile = _Tile(k, dtype, shape, inner, inner_step, accumulate)
+    tile = Tile(k, dtype, shape, inner, inner_step, accumulate)
     at = k.begin
-    for height in _ladder(shape.rows):
+    for height in ladder(shape.rows):
 
         def band(i: ir.Value, height: int = height) -> None:
             lefts = [k.at(left, b.mul(b.add(i, ir.Constant(I64, r)), row_step)) for r in range(height)]
@@ -135,16 +135,16 @@ def product_text(dtype: str, shape: Shape, accumulate: bool) -> str:
     return str(k.module)
 
 
-def _ladder(rows: int) -> Sequence[int]:
+def ladder(rows: int) -> Sequence[int]:
     """Heights of tiles, largest first, down to 1: a stretch of any length is cut into them."""
     return [rows, *[h for h in (8, 4, 2, 1) if h < rows]]
 
 
-class _Tile:
+class Tile:
     """Prints one tile of results."""
 
     def __init__(
-        self, k: _Kernel, dtype: str, shape: Shape, inner: ir.Value, inner_step: ir.Value, accumulate: bool
+        self, k: TableKernel, dtype: str, shape: Shape, inner: ir.Value, inner_step: ir.Value, accumulate: bool
     ):  # fmt: skip
         self.k, self.dtype, self.n, self.vectors = k, dtype, shape.lanes, shape.vectors
         self.inner, self.inner_step, self.accumulate = inner, inner_step, accumulate
@@ -222,7 +222,7 @@ def _declared(module: ir.Module, name: str, kind: ir.FunctionType) -> ir.Functio
 @cache
 def pack_text(dtype: str, width: int) -> str:
     """Panels ``begin .. end`` of a matrix. Table: columns, inner, strides (inner, column); places of both."""
-    k = _Kernel("panels_pack", dtype)
+    k = TableKernel("panels_pack", dtype)
     b = k.b
     columns, inner, inner_step, column_step = (k.slot(i) for i in range(4))
     source, packed = (k.place(4 + i * _EACH) for i in range(2))

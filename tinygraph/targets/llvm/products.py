@@ -18,7 +18,7 @@ from tinygraph.targets.numpy.views import merge_axes
 
 #: host integers that may move one operand
 _PARAMS = 2
-_ROW_MAJOR, _AS_IS, _TRANSPOSED = 101, 111, 112
+_ROW_MAJOR, _AS_IS, TRANSPOSED = 101, 111, 112
 
 
 @dataclass
@@ -60,7 +60,7 @@ def as_product(nest: Nest) -> Product | None:
     if a_op is None or b_op is None or c_op is None:
         return None
     step = [a.strides[loop[0]] if loop else 0 for a in (left, right, nest.out)]
-    if c_op[0] == _TRANSPOSED:  # out is column-major: the transposed product is row-major
+    if c_op[0] == TRANSPOSED:  # out is column-major: the transposed product is row-major
         left, right, m, n = right, left, n, m
         step[0], step[1] = step[1], step[0]
         merged = [(merged[1][1], merged[1][0]), (merged[0][1], merged[0][0])]
@@ -90,7 +90,7 @@ def _operand(strides: Any, rows: int, columns: int) -> tuple[int, int] | None:
     if (c == 1 or columns == 1) and (rows == 1 or r >= max(columns, 1)):
         return _AS_IS, max(r if rows > 1 else columns, columns, 1)
     if (r == 1 or rows == 1) and (columns == 1 or c >= max(rows, 1)):
-        return _TRANSPOSED, max(c if columns > 1 else rows, rows, 1)
+        return TRANSPOSED, max(c if columns > 1 else rows, rows, 1)
     return None
 
 

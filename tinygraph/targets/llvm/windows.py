@@ -176,8 +176,9 @@ def _with_tails(c: Convolution, group: Group, window: tuple[int, int]) -> Convol
         return None
     levels = {c.nest.out.buffer: _layout(c, c.nest.out)}
     full = {c.nest.out.buffer}
+    written = {n.out.buffer for n in group.nests}
     for n in group.nests[1:]:
-        t = _tail(c, n, levels, full)
+        t = _tail(c, n, levels, full, written)
         if t is None:
             break
         c.tails.append(t)
@@ -199,7 +200,9 @@ def _layout(c: Convolution, out: Access) -> Access:
     return Access(out.buffer, out.offset, (out.strides[0], c.filters.out, rows, 1), out.params)
 
 
-def _tail(c: Convolution, n: Nest, levels: dict[Buffer, Access], full: set[Buffer]) -> Tail | None:
+def _tail(
+    c: Convolution, n: Nest, levels: dict[Buffer, Access], full: set[Buffer], written: set[Buffer]
+) -> Tail | None:
     """The nest as one that a window of results finishes, or None."""
     pooled = n.combine is not None
     if n.out.dynamic is not None or n.accumulate or n.expr.dtype != c.nest.dtype and not pooled:
@@ -220,6 +223,8 @@ def _tail(c: Convolution, n: Nest, levels: dict[Buffer, Access], full: set[Buffe
         return None
     for x in loads(n.expr):
         a = x.attr
+        if a.buffer in written and a.buffer not in levels:
+            return None  # a result written over it: tiles that overlap would read it twice
         if a.dynamic is not None or not _reads(c, a, levels, full, pooled or at_full, pooled, sizes):
             return None
     return Tail(n, pooled)
