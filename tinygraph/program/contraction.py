@@ -26,3 +26,13 @@ def is_contraction(nest: Nest, any_dtype: bool = False) -> bool:
         if kind == "p"
     )
     return bool(reduced) and both and every
+
+
+def is_product(nest: Nest) -> bool:
+    """A contraction that reads elements of an operand for several results: others are sums like any other."""
+    if not is_contraction(nest):
+        return False
+    x, y = (a.attr.strides for a in nest.expr.args)
+    return any(
+        bool(x[k]) != bool(y[k]) for k, kind in enumerate(nest.kinds) if kind == "p" and nest.extents[k] > 1
+    )

@@ -15,7 +15,7 @@ import numpy as np
 from tinygraph.errors import IndexOutOfRange
 from tinygraph.lower.fuse import fuse
 from tinygraph.lower.plan import MemoryPlan, plan_memory
-from tinygraph.program.contraction import is_contraction
+from tinygraph.program.contraction import is_product
 from tinygraph.program.instructions import (
     Branch,
     Group,
@@ -33,6 +33,7 @@ from tinygraph.targets.llvm import panels
 from tinygraph.targets.llvm.collapse import collapsed
 from tinygraph.targets.llvm.gemm import OwnProduct, own_shape
 from tinygraph.targets.llvm.packing import Pack, Packed, pack_products
+from tinygraph.targets.llvm.parts import in_parts
 from tinygraph.targets.llvm.printed import kernel
 from tinygraph.targets.llvm.products import as_product, product_text
 from tinygraph.targets.llvm.setters import setter_text
@@ -93,10 +94,10 @@ def _engine() -> Any:
 
 def may_group(a: Nest, b: Nest) -> bool:
     """Products that BLAS runs stay alone; other contractions may follow what clears their result, and be read from."""
-    if is_contraction(b):
+    if is_product(b):
         clears = a.expr.op == "const" and a.combine is None and a.out.buffer is b.out.buffer
         return clears and _is_tiled(b)
-    return not is_contraction(a) or _is_tiled(a)
+    return not is_product(a) or _is_tiled(a)
 
 
 def _is_small(product: Any, n: Nest) -> bool:
@@ -139,7 +140,7 @@ class LlvmExecutable:
         self._keep: list[Any] = []
         #: sizes that indices are checked against, by the number that a failing kernel reports
         self.bounds: list[Any] = []
-        self.program.instructions = [self._prepared(i) for i in program.instructions]
+        program.instructions = [p for i in program.instructions for p in in_parts(self._prepared(i), program)]
         pack_products(program, _engine().target.vector_bits)
         self.plan: MemoryPlan = plan_memory(program)
         self.table_index = {b: k for k, b in enumerate(program.buffers)}
@@ -158,7 +159,7 @@ class LlvmExecutable:
     def _prepared(self, i: Instruction) -> Instruction:
         """Groups with merged axes; done before memory is planned."""
         if isinstance(i, Group):
-            if len(i.nests) > 1 and any(is_contraction(n) for n in i.nests):
+            if len(i.nests) > 1 and any(is_product(n) for n in i.nests):
                 i.outer = 1  # the contraction's other axes are for its tiles
             return collapsed(i) if not (len(i.nests) == 1 and as_product(i.nests[0])) else i
         if isinstance(i, Loop):

@@ -23,6 +23,7 @@ from tinygraph.targets.llvm.looptree import (
     Loop,
     build,
     choose_vector_axes,
+    columns,
     has_vector_above,
     moving_axes,
     unstored,
@@ -110,6 +111,8 @@ class KernelPrinter(Reductions, Memory):
         self.tree: Any = build(nests, self.group.outer)
         self.tiled = self._schedules(self.tree, self.bits)
         choose_vector_axes(self.tree, self.lanes, set(self.tiled))
+        if not self.tiled and not self.convolution:
+            self.lanes *= columns(self.tree, self.lanes, 32 if self.bits == 512 else 16)
 
     def _schedules(self, nodes: Sequence[Loop | Leaf], bits: int) -> dict[Nest, tiles.Schedule]:
         """How to print the contractions, from where they share no loop with other nests."""

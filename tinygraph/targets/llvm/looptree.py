@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tinygraph.lower.cost import operations
 from tinygraph.lower.fuse import aligned_depth
-from tinygraph.program.contraction import is_contraction
+from tinygraph.program.contraction import is_product
 from tinygraph.program.expr import Access, postorder
 from tinygraph.program.instructions import Buffer, Nest
 
 #: quality of an axis as the vector axis
 GOOD, GATHERS, IMPOSSIBLE = 2, 1, 0
+#: scalar operations of an expression that leaves registers to spare
+_LIGHT = 12
 
 
 @dataclass(eq=False)
@@ -60,8 +63,8 @@ def build(nests: Sequence[Nest], outer: int = 0, depth: int = 0) -> list[Loop | 
 
 
 def _may_share(first: Nest, second: Nest, depth: int) -> bool:
-    if first.extents[depth] != second.extents[depth] or is_contraction(first) or is_contraction(second):
-        return False  # contractions have schedules of their own
+    if first.extents[depth] != second.extents[depth] or is_product(first) or is_product(second):
+        return False  # products have schedules of their own
     for a, b, produced in _conflicts(first, second):
         if produced and first.kinds[depth] == "r":
             return False  # the result is complete only after the loop
@@ -174,3 +177,29 @@ def has_vector_above(nodes: Sequence[Loop | Leaf], depth: int) -> bool:
     return any(
         isinstance(n, Loop) and n.depth < depth and (n.vector or has_vector_above(n.children, depth)) for n in nodes
     )
+
+
+def columns(nodes: Sequence[Loop | Leaf], lanes: int, registers: int) -> int:
+    """How many registers a vector should span: more than 1 where reductions run down columns of memory.
+
+    A column of one register touches a line of each row and no more; wider ones read rows in runs.
+    """
+    loops = [x for node in nodes for x in _vector_loops(node)]
+    reductions = [n for x in loops for n in x.nests if "r" in n.kinds[x.depth :]]
+    if not reductions or any(x.nests[0].kinds[x.depth] == "r" for x in loops):
+        return 1
+    for nest in (n for x in loops for n in x.nests):
+        plain = all(a.dynamic is None for a in (*nest.accesses(), nest.out))
+        if not plain or operations(nest.expr) > _LIGHT:
+            return 1
+    held = len(reductions) + max(len(n.accesses()) for n in reductions)
+    wide = 1
+    while 2 * wide * held <= registers and all(8 * wide * lanes <= x.extent for x in loops):
+        wide *= 2
+    return wide
+
+
+def _vector_loops(node: Loop | Leaf) -> list[Loop]:
+    if isinstance(node, Leaf):
+        return []
+    return [node] if node.vector else [x for c in node.children for x in _vector_loops(c)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from tinygraph.program.contraction import is_contraction
+from tinygraph.program.contraction import is_product
 from tinygraph.program.instructions import Nest
 from tinygraph.targets.llvm.blas import find_blas
 from tinygraph.targets.llvm.kernel import BODY
@@ -34,7 +34,7 @@ class Product:
 
 def as_product(nest: Nest) -> Product | None:
     """The nest as BLAS calls, or None if its memory does not read as matrices."""
-    if not is_contraction(nest) or nest.out.dynamic is not None or find_blas() is None:
+    if not is_product(nest) or nest.out.dynamic is not None or find_blas() is None:
         return None
     found = plan(nest)
     if any(len(x.params) > _PARAMS for x in (*nest.accesses(), nest.out)):
