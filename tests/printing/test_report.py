@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinygraph.tensor as T
-from tinygraph import function, grad, shared
+from tinygraph import Mode, function, grad, shared
 from tinygraph.printing import explain
 from tinygraph.printing.report import report_html
 
@@ -42,6 +42,27 @@ def test_a_node_shows_the_users_line_and_its_cost():
     data = data_of(report_html(softmax_regression()))
     dot = next(d for d in data["boxes"].values() if d.get("op") == "Dot")
     assert "test_report.py" in dot["line"]
+    assert dot["flops"] == f"{2 * 5 * 4 * 3:,}" and dot["bytes"] == f"{8 * (5 * 4 + 4 * 3 + 5 * 3):,}"
+    assert dot["time"].endswith("us a call") and dot["instructions"]
+
+
+@pytest.mark.parametrize("target", ["numpy", "llvm"])
+def test_times_of_nodes_add_up_to_those_of_instructions(target):
+    if target == "llvm":
+        pytest.importorskip("llvmlite", reason="the llvm target needs llvmlite")
+    x, w = T.matrix("x"), T.matrix("w")
+    f = function([x, w], T.tanh(T.dot(x, w) + 1).sum(axis=1), profile=True, mode=Mode(target=target))
+    f(np.ones((50, 40)), np.ones((40, 30)))
+    boxes = data_of(report_html(f))["boxes"].values()
+    times = [float(d["time"].split()[0]) for d in boxes if "time" in d]
+    assert len(times) >= 4  # product, sum, tanh, addition: each its own, though they run in fewer instructions
+    assert sum(times) == pytest.approx(f.profile.instruction_seconds * 1e6, abs=0.1 * len(times))
+
+
+def test_the_time_of_each_pass_is_shown():
+    page = data_of(report_html(softmax_regression()))
+    assert all("ms)" in p["name"] for p in page["passes"][1:])
+    assert "pass canonicalise" in page["profile"]
 
 
 def test_the_page_asks_for_nothing_from_elsewhere():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from math import prod
+from typing import Any
 
 from tinygraph.program.expr import Access, Expr, loads, postorder
 from tinygraph.program.instructions import (
@@ -96,3 +97,33 @@ def _points(n: Nest, accesses: Iterable[Access]) -> dict[Buffer, int]:
 def bytes_moved(program: Program) -> int:
     """Bytes that all instructions of a program read and write."""
     return sum(cost(i)[1] for i in program.instructions)
+
+
+def cost_by_node(i: Instruction) -> dict[Any, tuple[int, int]]:
+    """``(flops, bytes)`` of one run of an instruction by the graph node that each part of it computes.
+
+    The bytes are those that the part would move on its own: what fusion saves is no single node's.
+    """
+    found: dict[Any, tuple[int, int]] = {}
+
+    def add(part: Instruction, times: int) -> None:
+        if part.source is not None:
+            flops, moved = cost(part)
+            before = found.get(part.source.node, (0, 0))
+            found[part.source.node] = before[0] + times * flops, before[1] + times * moved
+
+    def walk(part: Instruction, times: int) -> None:
+        if isinstance(part, Group):
+            for n in part.nests:
+                walk(n, times)
+        elif isinstance(part, Nest):
+            for n in part.made_of or (part,):
+                add(n, times)
+        elif isinstance(part, (Loop, Branch)):
+            for inner in part.body if isinstance(part, Loop) else part.then:
+                walk(inner, times * (part.steps if isinstance(part, Loop) else 1))
+        else:
+            add(part, times)
+
+    walk(i, 1)
+    return found

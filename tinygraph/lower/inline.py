@@ -7,6 +7,7 @@ memory traffic of the result: ``cost.duplication_pays`` decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from tinygraph.lower.cost import duplication_pays, operands, operations
 from tinygraph.program.contraction import is_contraction
@@ -115,8 +116,18 @@ class _Joined:
         n = len(nest.extents)
         e = self._expression(nest, list(range(n)), n)
         labels = [c.label for c, _ in children.values()]
-        return Nest(nest.extents, nest.kinds, e, nest.out, nest.combine, nest.accumulate, origin=nest.origin,
-                    source=nest.source, label=" + ".join([*labels, nest.label]))  # fmt: skip
+        return replace(nest, expr=e, label=" + ".join([*labels, nest.label]), made_of=tuple(self._origins(nest)))
+
+    def _origins(self, nest: Nest) -> list[Nest]:
+        """The nest and all that it absorbed, what they absorbed included, each once."""
+        found: dict[Nest, None] = {}
+        stack = [nest]
+        while stack:
+            n = stack.pop()
+            if n not in found:
+                found[n] = None
+                stack.extend(producer for producer, _ in self.children.get(n, {}).values())
+        return list(found)
 
     def _expression(self, nest: Nest, axes: list[int], n: int) -> Expr:
         """The nest's expression over the ``n`` axes of another: its axis ``j`` is ``axes[j]`` there (-1: size 1)."""

@@ -28,6 +28,7 @@ class Box:
     details: dict[str, str] = field(default_factory=dict)
     x: float = 0.0
     y: float = 0.0
+    node: Apply | None = None
 
 
 @dataclass
@@ -68,7 +69,7 @@ def picture_of(what: Any, constants: bool = True) -> Picture:
         details = {"op": str(node.op), "outputs": ", ".join(str(o.type) for o in node.outputs)}
         if node.origin is not None:
             details["line"] = node.origin.text()
-        picture.boxes[names[node]] = Box(names[node], "op", _short(_op_name(node)), details)
+        picture.boxes[names[node]] = Box(names[node], "op", _short(_op_name(node)), details, node=node)
         for i, v in enumerate(node.inputs):
             if v.owner is not None:
                 source = names[v.owner]

@@ -7,12 +7,13 @@ the lowered program, the printed source, the memory plan over time, and the prof
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tinygraph.lower.cost import bytes_moved, cost
+from tinygraph.lower.cost import bytes_moved, cost_by_node
 from tinygraph.passes.pipeline import optimise
 from tinygraph.printing.draw import svg_text
 from tinygraph.printing.picture import picture_of
@@ -76,22 +77,35 @@ def _snapshots(f: Any) -> list[dict[str, str]]:
 
 
 def _add_costs(picture: Any, f: Any, program: Any) -> None:
-    """Flops, bytes and time of the instructions that came from a node's line."""
+    """Flops, bytes and time of each node, and what ran together with it.
+
+    The time of an instruction that computes several nodes is shared out by what their parts cost by themselves.
+    """
     if program is None:
         return
-    by_line: dict[str, list[Any]] = {}
-    for i in program.instructions:
-        by_line.setdefault(str(i.origin), []).append(i)
+    flops: dict[Any, int] = defaultdict(int)
+    moved: dict[Any, int] = defaultdict(int)
+    seconds: dict[Any, float] = defaultdict(float)
+    places: dict[Any, list[str]] = defaultdict(list)
+    for k, i in enumerate(program.instructions):
+        parts = cost_by_node(i)
+        entry = f.profile.entries.get((id(program), k)) if f.profile is not None else None
+        whole = sum(a + b for a, b in parts.values()) or 1
+        for node, (operations, nbytes) in parts.items():
+            flops[node] += operations
+            moved[node] += nbytes
+            places[node].append(f"{k}: {i.label}" if i.label else str(k))
+            if entry is not None and entry.calls:
+                seconds[node] += entry.seconds / entry.calls * (operations + nbytes) / whole
     for box in picture.boxes.values():
-        line = box.details.get("line", "").split("\n")[0]
-        found = by_line.get(line, []) if box.kind == "op" else []
-        if found:
-            flops, moved = (sum(c) for c in zip(*map(cost, found), strict=True))
-            box.details["flops (line)"] = f"{flops:,}"
-            box.details["bytes (line)"] = f"{moved:,}"
-        if found and f.profile is not None:
-            seconds = sum(e.seconds / max(e.calls, 1) for e in f.profile.entries.values() if e.origin == line)
-            box.details["time (line)"] = f"{seconds * 1e6:.1f} us a call"
+        if box.node in flops:
+            box.details["flops"] = f"{flops[box.node]:,}"
+            box.details["bytes"] = f"{moved[box.node]:,}"
+            box.details["instructions"] = "; ".join(places[box.node])
+            if f.profile is not None:
+                box.details["time"] = f"{seconds[box.node] * 1e6:.1f} us a call"
+        elif box.kind == "op":
+            box.details["cost"] = "none: a view, a size, or what another node computes too"
 
 
 def memory_svg(plan: Any, width: int = 900, height: int = 360) -> str:

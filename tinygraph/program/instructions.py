@@ -149,6 +149,7 @@ class Nest(Instruction):
     ``extents`` and ``kinds`` ('p' parallel, 'r' reduction) describe the axes, outermost first. ``combine`` None means
     a plain store (then all axes are parallel). ``accumulate``: ``out`` holds a value already, which takes part (its
     access may then send several points to one element: a scatter; with ``combine`` None the last one in order wins).
+    ``made_of``: the nests, as ops wrote them, that fusion put into this one's expression, its own first form included.
     """
 
     extents: tuple[int, ...]
@@ -157,6 +158,7 @@ class Nest(Instruction):
     out: Access
     combine: str | None = None
     accumulate: bool = False
+    made_of: tuple[Nest, ...] = ()
 
     @property
     def points(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tinygraph.program.expr import Access, Expr, postorder
 from tinygraph.program.instructions import Group, Nest
@@ -77,5 +78,4 @@ def _merge(n: Nest, d: int) -> Nest:
 
     extents = (*n.extents[:d], first * second, *n.extents[d + 2 :])
     kinds = n.kinds[:d] + n.kinds[d + 1 :]
-    return Nest(extents, kinds, expression(n.expr), access(n.out), n.combine, n.accumulate, origin=n.origin,
-                label=n.label)  # fmt: skip
+    return replace(n, extents=extents, kinds=kinds, expr=expression(n.expr), out=access(n.out))
