@@ -1,8 +1,11 @@
 // Template: out(m, n) (+)= sum over k of left(m, k) right(n, k) for any nest that sums products, by implicit gemm.
 //
-// Placeholders: name; type; operand_fields (pointers are `left_x`, `right_x`, `out_x`); for each of left and right:
-// row_fields, row (statements that return a Row from `m`), column_fields, column (from `k`), at (from `row`, `column`),
-// k_fastest; store (statements on `out_x`, `m`, `n`, `value`); left_shift, right_shift, out_shift (offsets of batch `z`).
+// Every convolution is one: forward (m = pixels, n = filters, k = taps), to its weights (m = filters, n = taps, k = pixels),
+// to its input (m = pixels, n = channels, k = filters and taps), with the strides, dilation and groups of its nest.
+//
+// Placeholders: name; type (of the arrays), value (of the sums); for each of left and right: row_fields, row (statements
+// that return a Row from `m`), column_fields, column (from `k`), at (from `row`, `column`), k_fastest; store (statements
+// on `x`, `m`, `n`, `value`); left_shift, right_shift, out_shift (offsets of batch `z`).
 // Macros: TILE_M, TILE_N, TG_T, TG_MMA (tile.cuh), TG_INDEX (index.cuh).
 // Launch: <name>: grid (ceil(m / TILE_M), ceil(n / TILE_N), batches * splits), block 256; with splits > 1 the shares of
 // k are written to partial[splits][batches][m][n], which <name>_finish (any one-dimensional grid and block) adds up in
@@ -22,7 +25,7 @@ struct @name@_left {
     __device__ __forceinline__ Column column(Index k) const {
         @left_column@
     }
-    __device__ __forceinline__ @type@ at(const Row& row, const Column& column) const {
+    __device__ __forceinline__ @value@ at(const Row& row, const Column& column) const {
         @left_at@
     }
 };
@@ -38,20 +41,20 @@ struct @name@_right {
     __device__ __forceinline__ Column column(Index k) const {
         @right_column@
     }
-    __device__ __forceinline__ @type@ at(const Row& row, const Column& column) const { return x[row.base + column.base]; }
+    __device__ __forceinline__ @value@ at(const Row& row, const Column& column) const { return x[row.base + column.base]; }
 };
 
 struct @name@_store {
     @type@* x;
-    __device__ __forceinline__ void operator()(Index m, Index n, @type@ value) const {
+    __device__ __forceinline__ void operator()(Index m, Index n, @value@ value) const {
         @store@
     }
 };
 
 struct @name@_share {
-    @type@* partial;
+    @value@* partial;
     Index n_size;
-    __device__ __forceinline__ void operator()(Index m, Index n, @type@ value) const { partial[(i64)m * n_size + n] = value; }
+    __device__ __forceinline__ void operator()(Index m, Index n, @value@ value) const { partial[(i64)m * n_size + n] = value; }
 };
 
 __device__ __forceinline__ i64 @name@_left_shift(i64 z) { return @left_shift@; }
@@ -59,9 +62,9 @@ __device__ __forceinline__ i64 @name@_right_shift(i64 z) { return @right_shift@;
 __device__ __forceinline__ i64 @name@_out_shift(i64 z) { return @out_shift@; }
 
 extern "C" __global__ void TILE_LAUNCH
-@name@(i64 m_size, i64 n_size, i64 k_size, int splits, @type@* __restrict__ partial, const @type@* __restrict__ left_x,
+@name@(i64 m_size, i64 n_size, i64 k_size, int splits, @value@* __restrict__ partial, const @type@* __restrict__ left_x,
        const @type@* __restrict__ right_x, @type@* out_x) {
-    __shared__ TileMemory<@type@> shared;
+    __shared__ TileMemory<@value@> shared;
     const i64 z = blockIdx.z / splits, batches = gridDim.z / splits;
     const int split = blockIdx.z % splits;
     const @name@_left left = {left_x + @name@_left_shift(z)};
@@ -69,20 +72,20 @@ extern "C" __global__ void TILE_LAUNCH
     const Index m = (Index)blockIdx.x * TILE_M, n = (Index)blockIdx.y * TILE_N;
     if (splits == 1) {
         const @name@_store store = {out_x + @name@_out_shift(z)};
-        implicit_gemm<@type@>(left, right, store, m, n, m_size, n_size, 0, k_size, shared);
+        implicit_gemm<@value@>(left, right, store, m, n, m_size, n_size, 0, k_size, shared);
     } else {
         const i64 share = ceil_div(k_size, (i64)splits), begin = share * split;
         const i64 end = begin + share < k_size ? begin + share : k_size;
         const @name@_share store = {partial + (split * batches + z) * m_size * n_size, (Index)n_size};
-        implicit_gemm<@type@>(left, right, store, m, n, m_size, n_size, (Index)begin, (Index)end, shared);
+        implicit_gemm<@value@>(left, right, store, m, n, m_size, n_size, (Index)begin, (Index)end, shared);
     }
 }
 
-extern "C" __global__ void @name@_finish(i64 batches, i64 m_size, i64 n_size, int splits, const @type@* __restrict__ partial,
+extern "C" __global__ void @name@_finish(i64 batches, i64 m_size, i64 n_size, int splits, const @value@* __restrict__ partial,
                                          @type@* out_x) {
     const i64 plane = m_size * n_size;
     GRID_STRIDE(i, batches * plane) {
-        @type@ total = 0;
+        @value@ total = 0;
         for (int split = 0; split < splits; ++split) total += partial[split * batches * plane + i];
         const @name@_store store = {out_x + @name@_out_shift(i / plane)};
         store((Index)(i % plane / n_size), (Index)(i % n_size), total);

@@ -1,19 +1,18 @@
-// Template: a generated rule over many tensors in one launch (all parameter updates of a step).
+// Template: several lots of elementwise work that do not touch each other's results, in one launch: the updates of all
+// parameters of a step, say.
 //
-// Placeholders: name; type (of the elements); slots (arrays per tensor); written (a bit set of the slots stored back);
-// rule (statements on s[0] ... s[slots - 1], in the accumulator's type); parameters (after the table, each named in
-// `arguments` too); fields (the same as members `type name;`), arguments (their names, comma separated).
-// Launch: grid chunks, block 256; the table is described in multi_tensor.cuh.
-#include "multi_tensor.cuh"
+// Placeholders: name; parameters; sections (each SECTION(first, end, size) and a body as in elementwise.cuh).
+// Launch: block up to 256; the grid has the blocks of all sections, one after another.
+#include "philox.cuh"
+#include "index.cuh"
 
-struct @name@_rule {
-    @fields@
-    template <typename Value>
-    __device__ __forceinline__ void operator()(Value* s) const {
-        @rule@
-    }
-};
+// Point `flat` of the section that the blocks first <= blockIdx.x < end work through.
+#define SECTION(first, end, size)                                                                   \
+    if (blockIdx.x >= (u32)(first) && blockIdx.x < (u32)(end))                                      \
+        for (i64 flat = (i64)(blockIdx.x - (first)) * blockDim.x + threadIdx.x; flat < (size);      \
+             flat += (i64)((end) - (first)) * blockDim.x)
 
-extern "C" __global__ void __launch_bounds__(256) @name@(TENSOR_TABLE, @parameters@) {
-    each_element<@type@, @slots@, @written@>(pointers, sizes, chunk_tensor, chunk_start, tensors, @name@_rule{@arguments@});
+extern "C" __global__ void __launch_bounds__(256) @name@(@parameters@) {
+    @sections@
 }
+#undef SECTION

@@ -14,20 +14,9 @@ __device__ __forceinline__ i64 grid_threads() { return (i64)gridDim.x * blockDim
 // A grid-stride loop: right for any grid, and for n == 0.
 #define GRID_STRIDE(i, n) for (i64 i = grid_thread(); i < (n); i += grid_threads())
 
-// Rows of threads, a vector each: for code without barriers.
-#define GRID_ROWS(row, n) \
-    for (i64 row = (i64)blockIdx.x * blockDim.y + threadIdx.y; row < (n); row += (i64)gridDim.x * blockDim.y)
-
 template <typename T>
 __device__ __forceinline__ T ceil_div(T a, T b) { return (a + b - 1) / b; }
 
-// An index that may count from the end, as NumPy's; negative when it is out of range even so.
-__device__ __forceinline__ i64 wrap_index(i64 index, i64 size) {
-    if (index < 0) index += size;
-    return index < size ? index : -1;
-}
-
-// Kernels that can meet a bad index take `int* error` (may be null): a word that the caller clears and checks.
-__device__ __forceinline__ void report_error(int* error) {
-    if (error) atomicExch(error, 1);
-}
+// Of numbers that are not negative: unsigned division by a constant takes fewer instructions.
+__device__ __forceinline__ int quotient(int a, int b) { return (int)((u32)a / (u32)b); }
+__device__ __forceinline__ i64 quotient(i64 a, i64 b) { return (i64)((u64)a / (u64)b); }

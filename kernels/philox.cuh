@@ -40,9 +40,3 @@ __device__ __forceinline__ u32 philox_word(u64 ctr, i64 element, u32 k0, u32 k1)
     const Words words = philox_words(ctr + 32 * (u64)chunk + rest % 32, k0, k1);
     return rest < 64 ? words.word[rest / 32] : words.word[2 + (rest - 64) / 32];
 }
-
-// Uniform in [0, 1): multiples of 2^-24 and of 2^-53.
-__device__ __forceinline__ float uniform_float(u32 word) { return (float)(word >> 8) * 5.9604644775390625e-8f; }
-__device__ __forceinline__ double uniform_double(u32 high, u32 low) {
-    return (double)(((u64)high << 32 | low) >> 11) * 1.1102230246251565e-16;
-}

@@ -1,18 +1,20 @@
-// Running sums and products along the middle axis of x[outer][size][inner]; reverse == 1 runs from the end.
+// Running sums and products along the middle axis of x[outer][size][inner].
 //
-// TG_SCAN: 0 sum, 1 product.  The gradient of a running sum is the reverse running sum of the gradient.
+// TG_T: the elements of x; TG_OUT: those of y; TG_SCAN: 0 sum, 1 product.
 // inner == 1, long rows, in three steps with a fixed order: scan_chunks reduces chunks of TG_CHUNK elements to
 // sums[rows][chunks]; scan_offsets turns them into what precedes each chunk; scan_rows scans each chunk from there.
 // With one chunk per row scan_rows alone will do (offsets null).  inner > 1: scan_columns, a thread per column.
 // Launch: scan_chunks, scan_rows: grid (chunks, rows or fewer), block 256; scan_offsets: grid rows or fewer, block 256;
-//         scan_columns: any one-dimensional grid and block.  x and y may be the same array.
-// Arguments: x, sums, rows, size, reverse | sums, rows, chunks | x, y, offsets, rows, size, reverse |
-//            x, y, outer, size, inner, reverse.
+//         scan_columns: any one-dimensional grid and block.
+// Arguments: x, sums, rows, size | sums, rows, chunks | x, y, offsets, rows, size | x, y, outer, size, inner.
 // Source: S. Sengupta, M. Harris, Y. Zhang, J. Owens, Scan primitives for GPU computing (2007), section 3.
 #include "block.cuh"
 
 #ifndef TG_T
 #define TG_T float
+#endif
+#ifndef TG_OUT
+#define TG_OUT TG_T
 #endif
 #ifndef TG_SCAN
 #define TG_SCAN 0
@@ -20,24 +22,21 @@
 #ifndef TG_CHUNK
 #define TG_CHUNK 4096
 #endif
-typedef Accumulate<TG_T>::type Value;
+typedef Accumulate<TG_OUT>::type Value;
 #if TG_SCAN == 0
 typedef Sum Combine;
 #else
 typedef Product Combine;
 #endif
 
-// Position `i` of the scan's order within a row.
-__device__ __forceinline__ i64 position(i64 i, i64 size, int reverse) { return reverse ? size - 1 - i : i; }
-
-extern "C" __global__ void scan_chunks(const TG_T* __restrict__ x, Value* __restrict__ sums, i64 rows, i64 size, int reverse) {
+extern "C" __global__ void scan_chunks(const TG_T* __restrict__ x, Value* __restrict__ sums, i64 rows, i64 size) {
     __shared__ Value scratch[32];
     const Combine combine;
     const i64 begin = (i64)blockIdx.x * TG_CHUNK, end = begin + TG_CHUNK < size ? begin + TG_CHUNK : size;
     for (i64 row = blockIdx.y; row < rows; row += gridDim.y) {
         Value total = Combine::identity<Value>();
         for (i64 i = begin + threadIdx.x; i < end; i += blockDim.x)
-            total = combine(total, (Value)x[row * size + position(i, size, reverse)]);
+            total = combine(total, (Value)x[row * size + i]);
         total = row_reduce(total, combine, scratch);
         if (threadIdx.x == 0) sums[row * gridDim.x + blockIdx.x] = total;
     }
@@ -63,31 +62,31 @@ extern "C" __global__ void scan_offsets(Value* __restrict__ sums, i64 rows, i64 
     }
 }
 
-extern "C" __global__ void scan_rows(const TG_T* x, TG_T* y, const Value* __restrict__ offsets, i64 rows, i64 size, int reverse) {
+extern "C" __global__ void scan_rows(const TG_T* __restrict__ x, TG_OUT* __restrict__ y, const Value* __restrict__ offsets, i64 rows, i64 size) {
     __shared__ Value scratch[32];
     const Combine combine;
     const i64 begin = (i64)blockIdx.x * TG_CHUNK, end = begin + TG_CHUNK < size ? begin + TG_CHUNK : size;
     for (i64 row = blockIdx.y; row < rows; row += gridDim.y) {
         Value carry = offsets ? offsets[row * gridDim.x + blockIdx.x] : Combine::identity<Value>();
         for (i64 first = begin; first < end; first += blockDim.x) {
-            const i64 i = first + threadIdx.x, at = row * size + position(i, size, reverse);
+            const i64 i = first + threadIdx.x, at = row * size + i;
             Value total;
             const Value upto = row_scan(i < end ? (Value)x[at] : Combine::identity<Value>(), combine, scratch, &total);
-            if (i < end) y[at] = (TG_T)combine(carry, upto);
+            if (i < end) y[at] = (TG_OUT)combine(carry, upto);
             carry = combine(carry, total);
         }
     }
 }
 
-extern "C" __global__ void scan_columns(const TG_T* x, TG_T* y, i64 outer, i64 size, i64 inner, int reverse) {
+extern "C" __global__ void scan_columns(const TG_T* __restrict__ x, TG_OUT* __restrict__ y, i64 outer, i64 size, i64 inner) {
     const Combine combine;
     GRID_STRIDE(column, outer * inner) {
         const i64 base = column / inner * size * inner + column % inner;
         Value total = Combine::identity<Value>();
         for (i64 i = 0; i < size; ++i) {
-            const i64 at = base + position(i, size, reverse) * inner;
+            const i64 at = base + i * inner;
             total = combine(total, (Value)x[at]);
-            y[at] = (TG_T)total;
+            y[at] = (TG_OUT)total;
         }
     }
 }

@@ -7,7 +7,7 @@
 // <name>_columns (neighbouring k do: block (32, 8)); <name>_finish (any one-dimensional grid and block).
 // Deterministic: gridDim.y == s > 1 cuts the reduced range into s shares, whose totals go to partial[s][kept] for
 // <name>_finish to combine in order; with gridDim.y == 1 the first kernel finishes by itself, partial may be null.
-// Source: as reduction.cu.
+// Source: M. Harris, Optimizing parallel reduction in CUDA (2007), with warp shuffles.
 #include "philox.cuh"
 #include "block.cuh"
 

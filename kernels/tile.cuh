@@ -1,6 +1,6 @@
 // Implicit gemm: out(m, n) = sum over k of a(m, k) b(n, k), where a and b are gathered by functors, never stored.
 //
-// A block of 256 threads makes a TILE_M x TILE_N tile: 64 x 64, or 32 and 128 for either (16 without tensor cores).  It
+// A block of 256 threads makes a TILE_M x TILE_N tile: 32, 64 or 128 each.  It
 // moves slices of k through two shared-memory buffers: while one is multiplied, the next is fetched into registers.
 // CUDA cores: each thread makes a piece of a 16th by a 16th of the tile.  Tensor cores (mma.cuh): eight warps as 2 x 4.
 // The launch is the same either way.
@@ -26,8 +26,9 @@
 // Slices of k that are multiplied per step, in words of shared memory; with 16-bit tensor cores a word is two k.
 #define TILE_WORDS 16
 #define TILE_THREADS 256
-// 8 words more per line: fragment reads of 4 lines x 8 columns then touch 32 different banks.
-#define TILE_PAD 8
+// Words more per line.  8 for tensor cores: fragment reads of 4 lines x 8 columns then touch 32 different banks.  4
+// without: writes along k meet in pairs at most, and lines stay aligned for reads of four words.
+#define TILE_PAD (TG_MMA == MMA_NONE ? 4 : 8)
 
 #if TG_MMA == MMA_NONE
 const int values_per_word = 1;
@@ -39,11 +40,10 @@ template <typename Value> struct Word { typedef u32 type; };
 #endif
 
 // Two blocks per multiprocessor where the sums leave room; without a bound the assembler may spill for a third.
-#define TILE_LAUNCH \
-    __launch_bounds__(TILE_THREADS, sizeof(Accumulate<TG_T>::type) == 8 || TILE_M * TILE_N > 64 * 64 ? 1 : 2)
+#define TILE_LAUNCH __launch_bounds__(TILE_THREADS, sizeof(Accumulate<TG_T>::type) == 8 || TILE_M * TILE_N > 64 * 64 ? 1 : 2)
 
 template <typename Value>
-struct TileMemory {
+struct alignas(16) TileMemory {
     typename Word<Value>::type a[2][TILE_WORDS][TILE_M + TILE_PAD];
     typename Word<Value>::type b[2][TILE_WORDS][TILE_N + TILE_PAD];
 };

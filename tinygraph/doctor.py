@@ -59,6 +59,22 @@ def run(args: argparse.Namespace) -> None:
         for dtype in ("float32", "float64"):
             print(f"  gemm {dtype}  {gemm_rate(dtype) / 1e9:8.1f} GFLOP/s")
         print(f"  copy          {copy_bandwidth() / 1e9:8.1f} GB/s read and written")
+        for line in gpu_lines():
+            print(f"  {line}")
+
+
+def gpu_lines() -> list[str]:
+    """What was measured on each GPU that can be used: product rates, the bandwidth of copies inside it, overhead."""
+    from tinygraph.targets.cuda import measure
+    from tinygraph.targets.cuda.device import usable
+
+    lines = []
+    for device in usable():
+        for dtype in ("float32", "float64", "float16"):
+            lines.append(f"{device.name} gemm {dtype}  {measure.gemm_rate(device, dtype) / 1e9:10.1f} GFLOP/s")
+        lines.append(f"{device.name} copy          {measure.copy_bandwidth(device) / 1e9:10.1f} GB/s read and written")
+        lines.append(f"{device.name} empty call    {measure.call_seconds(device) * 1e6:10.1f} us")
+    return lines
 
 
 def targets() -> dict[str, str]:

@@ -170,7 +170,8 @@ class EmulatedDevice:
             if out.size:
                 left = stored(first, x.transpose_first, x.m, x.k, x.ld_first, x.step_first)
                 right = stored(second, x.transpose_second, x.k, x.n, x.ld_second, x.step_second)
-                value = np.matmul(left, right)
+                wide = "float32" if product.dtype == "float16" else product.dtype
+                value = np.matmul(left.astype(wide), right.astype(wide))
                 out[...] = out + value if product.accumulate else value
 
         self._do(run)

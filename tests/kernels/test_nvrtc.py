@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from test_contraction import convolution
 from test_templates import GENERATED
 
 from tinygraph.targets.cuda import kernels, nvrtc
@@ -13,36 +14,22 @@ pytestmark = pytest.mark.skipif(
 
 ARCHITECTURES = ["sm_75", "sm_80", "sm_90"]
 
-CONVOLUTION = [
-    {}, {"TG_T": "double"}, {"TG_MMA": 1}, {"TG_MMA": 2, "TG_T": "half_t"}, {"TG_MMA": 3, "TG_T": "bf16_t"},
+TYPES = [
+    ("float", "float", {}), ("double", "double", {"TG_T": "double"}), ("float", "float", {"TG_MMA": 1}),
+    ("half_t", "float", {"TG_MMA": 2, "TG_T": "half_t"}), ("bf16_t", "float", {"TG_MMA": 3, "TG_T": "bf16_t"}),
 ]  # fmt: skip
+TILES = [(m, n) for m in (128, 64, 32) for n in (128, 64, 32)]
+#: every tile of every kind of product that the target asks for
+CONTRACTIONS = [
+    (type_, value, {**macros, "TILE_M": m, "TILE_N": n, "TG_INDEX": "int"})
+    for type_, value, macros in TYPES
+    for m, n in TILES
+    if type_ != "double" or max(m, n) <= 64
+]
 # Every kernel file with the variants that take different code paths.
 VARIANTS = {
-    "conv_forward.cu": [
-        *CONVOLUTION,
-        {"TILE_M": 128, "TILE_N": 128}, {"TILE_M": 128, "TILE_N": 128, "TG_MMA": 1},
-        {"TILE_N": 32}, {"TILE_N": 16}, {"TILE_M": 128, "TILE_N": 32, "TG_MMA": 1},
-        {"TG_CONV": "{20, 12, 12, 50, 5, 5, 8, 8, 1, 1, 1, 0, 0, 1, 1, 1}", "TG_INDEX": "int"},
-    ],
-    "conv_backward_input.cu": CONVOLUTION,
-    "conv_backward_weights.cu": CONVOLUTION,
-    "pooling.cu": [{"TG_POOL": 0}, {"TG_POOL": 1, "TG_T": "half_t"}, {"TG_POOL": 2, "TG_T": "double"}],
-    "softmax.cu": [{}, {"TG_T": "half_t"}, {"TG_T": "double"}],
-    "cross_entropy.cu": [{}, {"TG_T": "bf16_t"}, {"TG_T": "double", "TG_LABEL": "int"}],
-    "reduction.cu": [
-        {"TG_REDUCE": kind, "TG_T": dtype, "TG_VALUE": value}
-        for kind, dtype, value in [
-            (0, "float", "float"), (0, "half_t", "float"), (1, "double", "double"), (2, "int", "int"),
-            (3, "bool", "bool"), (4, "float", "float"), (5, "half_t", "float"),
-        ]
-    ],
-    "prefix_scan.cu": [{"TG_SCAN": 0}, {"TG_SCAN": 1, "TG_T": "double"}, {"TG_T": "i64"}],
-    "gather.cu": [{}, {"TG_T": "half_t"}, {"TG_T": "bf16_t"}, {"TG_T": "double", "TG_LABEL": "int"}, {"TG_T": "i64"}],
-    "random.cu": [{}, {"TG_T": "double"}, {"TG_T": "half_t"}],
-    "layer_norm.cu": [{}, {"TG_T": "half_t"}, {"TG_T": "double"}],
-    "batch_norm.cu": [{}, {"TG_T": "half_t"}, {"TG_T": "double"}],
-    "updates.cu": [{}, {"TG_T": "half_t"}, {"TG_T": "double"}],
-}  # fmt: skip
+    "prefix_scan.cu": [{"TG_SCAN": 0}, {"TG_SCAN": 1, "TG_T": "double"}, {"TG_T": "int", "TG_OUT": "i64"}],
+}
 
 
 def label(macros):
@@ -72,6 +59,23 @@ def test_compiles_without_spills(file, macros, arch):
     spilled = {name: usage for name, usage in compiled.usage.items() if usage.spills}
     assert not spilled
     assert "warning" not in compiled.log
+
+
+def contractions():
+    for type_, value, macros in CONTRACTIONS:
+        for arch in ARCHITECTURES:
+            quick = arch == "sm_80" and (macros["TILE_M"], macros["TILE_N"]) in ((128, 64), (32, 32))
+            marks = () if quick else pytest.mark.slow
+            yield pytest.param(type_, value, macros, arch, id=f"{type_}-{label(macros)}-{arch}", marks=marks)
+
+
+@pytest.mark.parametrize("type_, value, macros, arch", list(contractions()))
+def test_implicit_gemm_keeps_its_tile_in_registers(type_, value, macros, arch):
+    source = kernels.defines({"TG_T": type_, **macros}) + convolution(type_, value)
+    for name, usage in nvrtc.compile_source(source, arch).usage.items():
+        assert not usage.spills, name
+        blocks = 1 if type_ == "double" or macros["TILE_M"] * macros["TILE_N"] > 64 * 64 else 2
+        assert usage.registers <= 65536 // (256 * blocks), name
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

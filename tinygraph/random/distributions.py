@@ -16,6 +16,7 @@ from tinygraph.config import config
 from tinygraph.errors import InvalidValue, ShapeMismatch, TypeMismatch
 from tinygraph.graph.tensortype import FLOAT_DTYPES
 from tinygraph.graph.variable import Constant
+from tinygraph.random import exact
 from tinygraph.random.draw import Draw
 from tinygraph.random.host import HostDraw
 from tinygraph.random.sizes import product, sizes_of
@@ -42,6 +43,11 @@ def _float_dtype(dtype: Any, *params: Any) -> str:
     return dtype
 
 
+def _wide(dtype: str) -> str:
+    """The dtype in which a distribution is computed: 16-bit floats are too coarse for its tails."""
+    return "float32" if dtype == "float16" else dtype
+
+
 def _draw(state: Any, kind: str, sizes: Any) -> Pair:
     return tuple(Draw(kind).make_node(state, *sizes).outputs)  # type: ignore[return-value]
 
@@ -54,7 +60,11 @@ def uniform(state: Any, size: Any = None, low: Any = 0.0, high: Any = 1.0, ndim:
     following, u = _draw(state, dtype, sizes_of(size, ndim, [lo, hi]))
     if _is(lo, 0) and _is(hi, 1):
         return following, u
-    return following, T.cast(lo + u * (hi - lo), dtype)
+    sample = T.cast(lo + u * (hi - lo), dtype)
+    if isinstance(lo, Constant) and isinstance(hi, Constant) and (lo.data < hi.data).all():
+        kind = np.dtype(dtype).type  # the largest number below ``high``: the sum may have been rounded up to it
+        sample = T.minimum(sample, np.nextafter(hi.data.astype(kind), kind(-np.inf)))
+    return following, sample
 
 
 def _is(v: Any, number: float) -> bool:
@@ -73,10 +83,12 @@ def normal(state: Any, size: Any = None, avg: Any = 0.0, std: Any = 1.0, ndim: i
     sizes = sizes_of(size, ndim, [mean, deviation])
     count = product(sizes)
     half = (count + 1) // 2
-    following, uv = _draw(state, dtype, (2, half))
-    r = T.sqrt(-2.0 * T.log(1 - uv[0]))
-    t = uv[1] * float(2 * math.pi)
-    both = T.concatenate([r * T.cos(t), r * T.sin(t)])
+    wide = _wide(dtype)
+    following, uv = _draw(state, wide, (2, half))
+    one, minus_two = T.constant(1, dtype=wide), T.constant(-2, dtype=wide)
+    r = T.sqrt(minus_two * exact.log(one - uv[0], wide))
+    cos, sin = exact.cos_sin(uv[1], wide)
+    both = T.concatenate([r * cos, r * sin])
     z = both.reshape(sizes) if isinstance(count, int) and count % 2 == 0 else both[:count].reshape(sizes)
     return following, _scaled(z, mean, deviation, dtype)
 
@@ -95,19 +107,27 @@ def truncated_normal(state: Any, size: Any = None, avg: Any = 0.0, std: Any = 1.
     """Normal deviates no further than two standard deviations from the mean, by inverting the distribution function."""
     mean, deviation = _params(avg, std)
     dtype = _float_dtype(dtype, mean, deviation)
-    following, u = _draw(state, dtype, sizes_of(size, ndim, [mean, deviation]))
+    wide = _wide(dtype)
+    following, u = _draw(state, wide, sizes_of(size, ndim, [mean, deviation]))
+
+    def number(value: float) -> Any:
+        return T.constant(value, dtype=wide)
+
     # u lies in the middle of its cell, so that both ends are treated alike
-    step = {"float64": 2.0**-54, "float32": 2.0**-25, "float16": 2.0**-12}[dtype]
-    inside = (2 * u + (2 * step - 1)) * math.erf(math.sqrt(2))
-    return following, _scaled(T.erfinv(inside) * math.sqrt(2), mean, deviation, dtype)
+    step = {"float64": 2.0**-54, "float32": 2.0**-25}[wide]
+    inside = (number(2) * u + number(2 * step - 1)) * number(math.erf(math.sqrt(2)))
+    z = exact.erfinv(inside, wide) * number(math.sqrt(2))
+    return following, _scaled(z, mean, deviation, dtype)
 
 
 def exponential(state: Any, size: Any = None, scale: Any = 1.0, ndim: int | None = None, dtype: Any = None) -> Pair:
     """Waiting times with mean ``scale``."""
     (mean,) = _params(scale)
     dtype = _float_dtype(dtype, mean)
-    following, u = _draw(state, dtype, sizes_of(size, ndim, [mean]))
-    return following, _scaled(-T.log1p(-u), as_tensor_variable(0), mean, dtype)
+    wide = _wide(dtype)
+    following, u = _draw(state, wide, sizes_of(size, ndim, [mean]))
+    waited = -exact.log(T.constant(1, dtype=wide) - u, wide)
+    return following, _scaled(waited, as_tensor_variable(0), mean, dtype)
 
 
 def binomial(state: Any, size: Any = None, n: Any = 1, p: Any = 0.5, ndim: int | None = None, dtype: Any = "int64",
@@ -207,7 +227,7 @@ def _clocks(state: Any, sizes: Any, weights: Any) -> Pair:
     Source: P. Efraimidis, P. Spirakis, Weighted random sampling with a reservoir, 2006.
     """
     following, u = _draw(state, "float64", sizes)
-    times = -T.log1p(-u)
+    times = -exact.log(T.constant(1, dtype="float64") - u, "float64")
     if weights is not None:
         w = T.cast(weights, "float64")
         times = T.switch(T.gt(w, 0), times / T.switch(T.gt(w, 0), w, 1), np.inf)

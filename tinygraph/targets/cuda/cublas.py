@@ -18,6 +18,7 @@ from tinygraph.targets.cuda.products import Gemm
 #: NVIDIA recommends 32 MiB for Hopper, 4 MiB for what came before
 WORKSPACE_BYTES = 32 << 20
 _TF32 = 3  # CUBLAS_TF32_TENSOR_OP_MATH
+_HALF, _COMPUTE_FLOAT, _DEFAULT = 2, 68, -1  # CUDA_R_16F, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT
 
 
 class Call(NamedTuple):
@@ -96,6 +97,10 @@ def _declare(lib: ctypes.CDLL) -> None:
     for name in ("cublasSgemmStridedBatched", "cublasDgemmStridedBatched"):
         getattr(lib, name).argtypes = [pointer, *[number] * 5, pointer, pointer, number, size, pointer, number, size,
                                        pointer, pointer, number, size, number]  # fmt: skip
+    lib.cublasGemmStridedBatchedEx.argtypes = [
+        pointer, *[number] * 5, pointer, pointer, number, number, size, pointer, number, number, size, pointer, pointer,
+        number, number, size, number, number, number,
+    ]  # fmt: skip
     lib.cublasCreate_v2.argtypes = [ctypes.POINTER(pointer)]
     lib.cublasDestroy_v2.argtypes = [pointer]
     lib.cublasSetStream_v2.argtypes = [pointer, pointer]
@@ -123,12 +128,18 @@ class Handle:
             self._tf32 = g.tf32
         x = call_of(g)
         first, second = (b, a) if x.swapped else (a, b)
-        kind = ctypes.c_float if g.dtype == "float32" else ctypes.c_double
+        kind = ctypes.c_double if g.dtype == "float64" else ctypes.c_float
         one, old = kind(1.0), kind(1.0 if g.accumulate else 0.0)
-        run = lib.cublasSgemmStridedBatched if g.dtype == "float32" else lib.cublasDgemmStridedBatched
-        _check(run(self.handle, int(x.transpose_first), int(x.transpose_second), x.m, x.n, x.k, ctypes.byref(one),
-                   first, x.ld_first, x.step_first, second, x.ld_second, x.step_second, ctypes.byref(old), c, x.ld_out,
-                   x.step_out, g.batch), "gemm")  # fmt: skip
+        shape = (self.handle, int(x.transpose_first), int(x.transpose_second), x.m, x.n, x.k, ctypes.byref(one))
+        if g.dtype == "float16":  # summed as float32
+            status = lib.cublasGemmStridedBatchedEx(
+                *shape, first, _HALF, x.ld_first, x.step_first, second, _HALF, x.ld_second, x.step_second,
+                ctypes.byref(old), c, _HALF, x.ld_out, x.step_out, g.batch, _COMPUTE_FLOAT, _DEFAULT)  # fmt: skip
+        else:
+            run = lib.cublasSgemmStridedBatched if g.dtype == "float32" else lib.cublasDgemmStridedBatched
+            status = run(*shape, first, x.ld_first, x.step_first, second, x.ld_second, x.step_second,
+                         ctypes.byref(old), c, x.ld_out, x.step_out, g.batch)  # fmt: skip
+        _check(status, "gemm")
 
     def __del__(self) -> None:
         if getattr(self, "handle", None):

@@ -128,6 +128,18 @@ def started() -> list[Device]:
     return list(_INSTALLED.values())
 
 
+def usable() -> list[Device]:
+    """Every GPU of this machine that can be used; none where CuPy or a driver is missing."""
+    from tinygraph.targets.cuda.cupy_device import import_cupy
+
+    try:
+        count = int(import_cupy("cuda").cuda.runtime.getDeviceCount())
+    except DeviceUnavailable:
+        count = 0
+    names = dict.fromkeys([*_INSTALLED, *(f"cuda:{k}" for k in range(count))])
+    return [device(name) for name in names]
+
+
 def device(name: str) -> Device:
     """The device called ``name``, started on its first use.
 

@@ -20,6 +20,7 @@ from tinygraph.targets.cuda.printer import ProgramPrinter
 from tinygraph.targets.cuda.schedule import may_group
 from tinygraph.targets.cuda.staging import stage
 from tinygraph.targets.cuda.steps import ERROR_BYTES, Frame, blame, fetch
+from tinygraph.targets.cuda.together import together
 from tinygraph.targets.cuda.writer import CallIntegers
 
 #: captured calls kept by a workspace, each for its own addresses and host integers
@@ -34,6 +35,7 @@ class CudaExecutable:
         self.program = program
         self.device = device
         stage(program)
+        together(program)
         self.printer = ProgramPrinter(program, device, tuning_of(program, device, options))
         self.plan: MemoryPlan = plan_memory(program)
         self.steps = self.printer.steps

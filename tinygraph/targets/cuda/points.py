@@ -14,18 +14,43 @@ from tinygraph.targets.cuda.writer import Access, Axes, Parameters, Statements, 
 
 def print_points(nests: Sequence[Nest], unstored: set[Buffer], tuning: Tuning) -> Kernel:
     """One kernel for nests with the same parallel sizes; values in ``unstored`` buffers live in registers only."""
+    p, body = _body(nests, unstored, tuning, "")
+    size = points(nests[0])
+    grid, block = flat_launch(size, tuning)
+    return printed("points", "elementwise.cuh", p, [("i64", size)], grid, block,
+                   parameters=p.text, index=p.index, definitions="", body=body)  # fmt: skip
+
+
+def print_sections(runs: Sequence[tuple[Sequence[Nest], set[Buffer]]], tuning: Tuning) -> Kernel:
+    """One kernel for several lots of nests that do not touch each other's results, each with blocks of its own."""
+    shared, blocks = Parameters(), 0
+    text: list[str] = []
+    _, block = flat_launch(1, tuning)
+    for position, (nests, unstored) in enumerate(runs):
+        prefix = f"s{position}_"
+        p, body = _body(nests, unstored, tuning, prefix)
+        size = points(nests[0])
+        (grid,), _ = flat_launch(size, tuning)
+        shared.declared += [f"int {prefix}first, int {prefix}end, i64 {prefix}size", *p.declared]
+        shared.arguments += [("int", blocks), ("int", blocks + grid), ("i64", size), *p.arguments]
+        blocks += grid
+        text += [f"SECTION({prefix}first, {prefix}end, {prefix}size) {{", f"    const {p.index} i = ({p.index})flat;",
+                 indent(body, "    "), "}"]  # fmt: skip
+    return printed("together", "elementwise_many.cuh", shared, [], (blocks,), block, parameters=shared.text,
+                   sections="\n".join(text))  # fmt: skip
+
+
+def _body(nests: Sequence[Nest], unstored: set[Buffer], tuning: Tuning, prefix: str) -> tuple[Parameters, str]:
+    """The statements for point ``i`` of some nests, and the parameters that they use."""
     n = nests[0].kinds.count("p")
-    p = Parameters(index_type(nests), {x.out.buffer for x in nests}, tuning.integers)
+    p = Parameters(index_type(nests), {x.out.buffer for x in nests}, tuning.integers, prefix)
     axes = Axes(ordered_axes(nests, n), nests, "i")
     registers: dict[Access, str] = {}
     lines = [line for line in axes.decode("i", p) if line != f"const {p.index} i0 = ({p.index})i;"]
     renamed = {k: ("i" if name == "i0" and len(axes.live) == 1 else name) for k, name in axes.names.items()}
     for position, nest in enumerate(nests):
         lines += print_nest(nest, p, renamed, registers, f"t{position}", nest.out.buffer not in unstored)
-    size = points(nests[0])
-    grid, block = flat_launch(size, tuning)
-    return printed("points", "elementwise.cuh", p, [("i64", size)], grid, block,
-                   parameters=p.text, index=p.index, definitions="", body="\n".join(p.prologue + lines))  # fmt: skip
+    return p, "\n".join(p.prologue + lines)
 
 
 def points(nest: Nest) -> int:

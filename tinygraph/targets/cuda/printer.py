@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tinygraph.program.expr import postorder
-from tinygraph.program.instructions import Branch, Host, Instruction, Loop, Program, Routine
-from tinygraph.program.text import nest_text
+from tinygraph.program.instructions import Branch, Group, Host, Instruction, Loop, Nest, Program, Routine
+from tinygraph.program.text import instruction_lines, nest_text
 from tinygraph.targets.cuda.device import Device
 from tinygraph.targets.cuda.kernel import Kernel, Tuning, assembled
 from tinygraph.targets.cuda.packs import packs, print_packs
-from tinygraph.targets.cuda.points import points, print_points
+from tinygraph.targets.cuda.points import points, print_points, print_sections
+from tinygraph.targets.cuda.prefix import print_prefix
 from tinygraph.targets.cuda.products import as_gemm, print_contraction
 from tinygraph.targets.cuda.reductions import print_reduce
 from tinygraph.targets.cuda.rows import print_rows
@@ -36,10 +37,17 @@ class ProgramPrinter:
         return [step for i in block for step in self._instruction(i)]
 
     def _instruction(self, i: Instruction) -> list[Step]:
+        if isinstance(i, Group) and i.parts:
+            return self._together([r for p in i.parts for r in self.runs[p]])
         if i in self.runs:
             return [step for r in self.runs[i] for step in self._run(r)]
         if isinstance(i, Routine):
-            return [RoutineStep(i, self.device.routine(i.name))]
+            prefix = print_prefix(i, self.tuning)
+            if prefix is None:
+                return [RoutineStep(i, self.device.routine(i.name))]
+            found, macros = prefix
+            text = instruction_lines(i)
+            return [Launch(k, text if j == 0 else [], i.source, macros) for j, k in enumerate(found)]
         if isinstance(i, Host):
             return [HostStep(i)]
         if isinstance(i, Loop):
@@ -49,7 +57,7 @@ class ProgramPrinter:
         raise NotImplementedError(type(i).__name__)
 
     def _run(self, r: Run) -> list[Step]:
-        comment = [f"{nest_text(n)}{f'  {n.origin}' if n.origin is not None else ''}" for n in r.nests]
+        comment = _comment(r)
         macros: dict[str, object] = {}
         if r.form != "rows" and points(r.nests[0]) == 0:
             return []
@@ -69,10 +77,23 @@ class ProgramPrinter:
             if gemm is not None:
                 return [Product(gemm, comment)]
             found, macros = print_contraction(r.nests[0], r.roles, self.tuning)
-        source = next((n.source for n in r.nests if getattr(n, "source", None) is not None), None)
+        return self._launches(r.nests, found, comment, macros)
+
+    def _together(self, runs: Sequence[Run]) -> list[Step]:
+        """One launch for runs of points; those without any are left out."""
+        runs = [r for r in runs if points(r.nests[0])]
+        if len(runs) < 2:
+            return [step for r in runs for step in self._run(r)]
+        kernel = print_sections([(r.nests, r.unstored) for r in runs], self.tuning)
+        nests = [n for r in runs for n in r.nests]
+        return self._launches(nests, [kernel], [line for r in runs for line in _comment(r)], {})
+
+    def _launches(self, nests: Sequence[Nest], found: Sequence[Kernel], comment: list[str],
+                  macros: dict[str, object]) -> list[Step]:  # fmt: skip
+        source = next((n.source for n in nests if n.source is not None), None)
         launches = [Launch(k, comment if j == 0 else [], source, macros) for j, k in enumerate(found)]
         for x in launches:
-            x.bounds = [e.attr for n in r.nests for root in expressions(n) for e in postorder(root) if e.op == "index"]
+            x.bounds = [e.attr for n in nests for root in expressions(n) for e in postorder(root) if e.op == "index"]
         return list(launches)
 
     def _moved(self, r: Run) -> bool:
@@ -103,6 +124,11 @@ class ProgramPrinter:
         for x in self.launches():
             texts.setdefault(x.kernel.text, x.kernel)
         return "\n".join(lines) + "\n\n" + assembled(list(texts))
+
+
+def _comment(r: Run) -> list[str]:
+    """The nests of a run, each with the user's line."""
+    return [f"{nest_text(n)}{f'  {n.origin}' if n.origin is not None else ''}" for n in r.nests]
 
 
 def _leaves(steps: Sequence[Step]) -> Iterator[Step]:

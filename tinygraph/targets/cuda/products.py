@@ -23,11 +23,22 @@ from tinygraph.program.contraction import is_contraction
 from tinygraph.program.expr import Access
 from tinygraph.program.instructions import Nest
 from tinygraph.targets.cuda.kernel import Kernel, Scratch, Tuning, flat_launch, printed
-from tinygraph.targets.cuda.scalars import C_TYPES
-from tinygraph.targets.cuda.writer import Parameters, Pointer, index_type
+from tinygraph.targets.cuda.scalars import C_TYPES, accumulator
+from tinygraph.targets.cuda.writer import Parameters, Pointer
 
 #: batches of a kernel: the grid's third size, which the shares of a sum multiply
 _MAX_BATCH = 65535
+#: sizes of tiles (rows, columns) that ``kernels/tile.cuh`` makes
+_TILES = tuple((m, n) for m in (128, 64, 32) for n in (128, 64, 32))
+#: what moving a row or column of a tile costs, in products: its share of index arithmetic and of shared memory
+_MOVED = 24
+#: what beginning and ending a tile costs, in steps of its sum
+_STARTED = 32
+
+
+def is_product(nest: Nest) -> bool:
+    """Whether ``nest`` is a sum of products of floats, 16-bit ones included."""
+    return is_contraction(nest, any_dtype=nest.dtype == "float16")
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,7 @@ def operands(nest: Nest) -> tuple[Access, Access]:
 
 def roles(nest: Nest) -> Roles | None:
     """How ``nest`` is a product; None if it is none, or one whose results overlap in a way that has no name here."""
-    if not is_contraction(nest) or nest.out.dynamic is not None:
+    if not is_product(nest) or nest.out.dynamic is not None:
         return None
     a, b = operands(nest)
     found = Roles()
@@ -219,7 +230,8 @@ def _unflatten(flat: str, digits: Sequence[Digit]) -> list[str]:
         if position == 0:
             lines.append(f"const Index {d.name} = {rest};")
         else:
-            lines += [f"const Index {d.name} = {rest} % {d.size};", f"const Index {d.name}q = {rest} / {d.size};"]
+            lines += [f"const Index {d.name}q = quotient({rest}, {d.size});",
+                      f"const Index {d.name} = {rest} - {d.name}q * {d.size};"]  # fmt: skip
             rest = f"{d.name}q"
     return lines
 
@@ -238,11 +250,12 @@ def print_contraction(nest: Nest, found: Roles, tuning: Tuning) -> tuple[list[Ke
     z = _digits(nest, found.batch, "z")
     sizes = {name: int(np.prod([d.size for d in digits], dtype=np.int64)) for name, digits in
              (("m", m), ("n", n), ("k", k), ("z", z))}  # fmt: skip
-    kind = C_TYPES[nest.dtype]
-    sign = "+=" if nest.accumulate else "="
-    place = " + ".join(t for t in (_sum(m, "out"), _sum(n, "out")) if t != "0") or "0"
+    kind, value = C_TYPES[nest.dtype], accumulator(nest.dtype)
+    place = f"x[{' + '.join(t for t in (_sum(m, 'out'), _sum(n, 'out')) if t != '0') or '0'}]"
+    total = f"({value}){place} + value" if nest.accumulate else "value"
     values: dict[str, Any] = {
         "type": kind,
+        "value": value,
         "left_row_fields": "".join(f"Index {x.place.name}; " for x in pairs),
         "left_column_fields": "".join(f"Index {x.tap.name}; " for x in pairs),
         "left_row": "\n".join([*_unflatten("m", m), _returned(_sum(m, "left"), [x.place.name for x in pairs])]),
@@ -252,7 +265,7 @@ def print_contraction(nest: Nest, found: Roles, tuning: Tuning) -> tuple[list[Ke
         "right_row": "\n".join([*_unflatten("m", n), _returned(_sum(n, "right"), [])]),
         "right_column": "\n".join([*_unflatten("k", k), _returned(_sum(k, "right"), [])]),
         "right_k_fastest": _k_fastest(k, n, "right"),
-        "store": "\n".join([*_unflatten("m", m), *_unflatten("n", n), f"x[{place}] {sign} value;"]),
+        "store": "\n".join([*_unflatten("m", m), *_unflatten("n", n), f"{place} = ({kind})({total});"]),
         **{f"{which}_shift": _batch_offset(z, which) for which in ("left", "right", "out")},
     }
     return _launches(nest, kind, sizes, values, tuning)
@@ -261,19 +274,20 @@ def print_contraction(nest: Nest, found: Roles, tuning: Tuning) -> tuple[list[Ke
 def _launches(nest: Nest, kind: str, sizes: dict[str, int], values: dict[str, Any], tuning: Tuning
               ) -> tuple[list[Kernel], dict[str, object]]:  # fmt: skip
     a, b = operands(nest)
-    tile_m, tile_n = (32 if sizes["m"] <= 32 else 64), (32 if sizes["n"] <= 32 else 64)
+    tile_m, tile_n, splits = tiling(sizes, nest.dtype, tuning)
     across, down = -(-sizes["m"] // tile_m), -(-sizes["n"] // tile_n)
-    tiles = across * down * sizes["z"]
-    splits = max(1, min(tuning.blocks // max(tiles, 1), sizes["k"] // 256, 32, _MAX_BATCH // max(sizes["z"], 1)))
-    nbytes = splits * sizes["z"] * sizes["m"] * sizes["n"] * nest.out.buffer.itemsize
+    itemsize = max(nest.out.buffer.itemsize, 4)
+    nbytes = splits * sizes["z"] * sizes["m"] * sizes["n"] * itemsize
     partial = Scratch(nbytes) if splits > 1 else ("pointer", 0)
     counts = [("i64", sizes["m"]), ("i64", sizes["n"])]
     first = [*counts, ("i64", sizes["k"]), ("int", splits), partial, _pointer(a), _pointer(b), _pointer(nest.out)]
     p = Parameters()
     main = printed("contraction", "contraction.cuh", p, first, (across, down, sizes["z"] * splits), (256,), **values)
     main.arguments = first
-    macros: dict[str, object] = {"TG_T": kind, "TILE_M": tile_m, "TILE_N": tile_n, "TG_INDEX": index_type([nest])}
-    if tuning.allow_tf32 and nest.dtype == "float32":
+    macros: dict[str, object] = {"TG_T": kind, "TILE_M": tile_m, "TILE_N": tile_n, "TG_INDEX": _index(nest, sizes)}
+    if nest.dtype == "float16":
+        macros["TG_MMA"] = "MMA_FP16"
+    elif tuning.allow_tf32 and nest.dtype == "float32":
         macros["TG_MMA"] = "MMA_TF32"
     if splits == 1:
         return [main], macros
@@ -281,6 +295,40 @@ def _launches(nest: Nest, kind: str, sizes: dict[str, int], values: dict[str, An
     last = printed("contraction", "contraction.cuh", p, first, grid, block, "_finish", **values)
     last.arguments = [("i64", sizes["z"]), *counts, ("int", splits), partial, _pointer(nest.out)]
     return [main, last], macros
+
+
+def tiling(sizes: dict[str, int], dtype: str, tuning: Tuning) -> tuple[int, int, int]:
+    """Rows and columns of a tile, and shares of the sum, with which a device is done first.
+
+    Time is counted as rounds of all multiprocessors, times the work of one tile's share of the sum.
+    """
+    multiprocessors = max(tuning.blocks // 4, 1)
+    largest = 64 if dtype == "float64" else 128
+    most = max(1, min(sizes["k"] // 256, 64, _MAX_BATCH // max(sizes["z"], 1)))
+
+    def time(choice: tuple[int, int, int]) -> float:
+        rows, columns, splits = choice
+        rounds = -(-_tiles(sizes, rows, columns) * splits // multiprocessors)
+        return rounds * (rows * columns + _MOVED * (rows + columns)) * (sizes["k"] / splits + _STARTED)
+
+    choices = []
+    for rows, columns in _TILES:
+        if max(rows, columns) <= largest:
+            fitting = tuning.blocks // max(_tiles(sizes, rows, columns), 1)
+            choices.append((rows, columns, max(1, min(fitting, most))))
+    return min(choices, key=time)
+
+
+def _tiles(sizes: dict[str, int], rows: int, columns: int) -> int:
+    return -(-sizes["m"] // rows) * -(-sizes["n"] // columns) * sizes["z"]
+
+
+def _index(nest: Nest, sizes: dict[str, int]) -> str:
+    """The C type of indices: sizes of the product (with a tile to spare) and addresses in each array."""
+    reach = max(sizes["m"], sizes["n"], sizes["k"]) + 256
+    for a in (*operands(nest), nest.out):
+        reach = max(reach, sum(abs(s) * e for s, e in zip(a.strides, nest.extents, strict=True)))
+    return "int" if reach < 2**31 else "i64"
 
 
 def _returned(base: str, more: Sequence[str]) -> str:

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tinygraph.lower.fuse import aligned_depth
-from tinygraph.program.contraction import is_contraction
 from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, Loop, Nest
 from tinygraph.targets.cuda.points import points
-from tinygraph.targets.cuda.products import Roles, roles
+from tinygraph.targets.cuda.products import Roles, is_product, roles
 from tinygraph.targets.cuda.scatters import meets, without_repeats
 from tinygraph.targets.cuda.writer import normal
 
@@ -38,7 +37,7 @@ class Run:
 
 def may_group(a: Nest, b: Nest) -> bool:
     """Products and scatters run alone; all else may share a kernel."""
-    return not any(is_contraction(x) or x.out.dynamic is not None or _overlaps(x) for x in (a, b))
+    return not any(is_product(x) or x.out.dynamic is not None or _overlaps(x) for x in (a, b))
 
 
 def _overlaps(nest: Nest) -> bool:
@@ -54,6 +53,9 @@ def schedule(instructions: Sequence[Instruction]) -> dict[Instruction, list[Run]
         elif isinstance(i, Branch):
             found.update(schedule(i.then))
             found.update(schedule(i.otherwise))
+        elif isinstance(i, Group) and i.parts:
+            found.update(schedule(i.parts))
+            i.private = {b for p in i.parts for b in p.private}
         elif isinstance(i, Nest):
             found[i] = split([i])
         elif isinstance(i, Group):

@@ -6,9 +6,9 @@ captured call serves every mini-batch; the copy is small beside the product.
 
 from __future__ import annotations
 
-from tinygraph.program.contraction import is_contraction
 from tinygraph.program.expr import Access, Expr, load
 from tinygraph.program.instructions import Buffer, Group, Instruction, Nest, Program
+from tinygraph.targets.cuda.products import is_product
 
 
 def stage(program: Program) -> None:
@@ -16,7 +16,7 @@ def stage(program: Program) -> None:
     names = set(program.params)
     out: list[Instruction] = []
     for i in program.instructions:
-        if isinstance(i, Group) and len(i.nests) == 1 and is_contraction(i.nests[0]):
+        if isinstance(i, Group) and len(i.nests) == 1 and is_product(i.nests[0]):
             out += _staged(program, i, names)
         else:
             out.append(i)

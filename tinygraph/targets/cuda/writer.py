@@ -59,6 +59,8 @@ class Parameters:
     written: set[Buffer] = field(default_factory=set)
     #: host integers that each call brings: kernels read them from memory, so that a captured call serves all values
     integers: tuple[str, ...] = ()
+    #: what names start with, where several bodies share a kernel
+    prefix: str = ""
     #: statements that a body starts with
     prologue: list[str] = field(default_factory=list)
     declared: list[str] = field(default_factory=list)
@@ -80,14 +82,14 @@ class Parameters:
         loop = tuple((name, k * size) for name, k in a.params if name not in self.integers)
         moves = [(name, k) for name, k in a.params if name in self.integers]
         number = len(self._names)
-        name = f"x{number}" if not moves else f"y{number}"
+        name = f"{self.prefix}{'y' if moves else 'x'}{number}"
         kind = f"{C_TYPES[a.buffer.dtype]}*"
         kind = kind if a.buffer in self.written else f"const {kind} __restrict__"
         self._add(key, name, f"{kind} {name}", Pointer(a.buffer, a.offset * size, loop))
         if moves:
             shift = " + ".join(f"{self.host(p)} * {self.number(k)}" for p, k in moves)
-            self.prologue.append(f"{kind} x{number} = {name} + {shift};")
-            self._names[key] = f"x{number}"
+            self.prologue.append(f"{kind} {self.prefix}x{number} = {name} + {shift};")
+            self._names[key] = f"{self.prefix}x{number}"
         return self._names[key]
 
     def number(self, value: int) -> str:
@@ -97,7 +99,7 @@ class Parameters:
         key = ("number", value)
         if key in self._names:
             return self._names[key]
-        name = f"n{len(self._names)}"
+        name = f"{self.prefix}n{len(self._names)}"
         return self._add(key, name, f"{self.index} {name}", (self.index, value))
 
     def host(self, name: str) -> str:
@@ -105,17 +107,19 @@ class Parameters:
         key = ("host", name)
         if key in self._names:
             return self._names[key]
-        text = f"p{len(self._names)}"
+        text = f"{self.prefix}p{len(self._names)}"
         if name not in self.integers:
             return self._add(key, text, f"i64 {text}", HostNumber(name))
         if "call" not in self._names:
-            self._add("call", "call", "const i64* __restrict__ call", CallIntegers())
+            self._add("call", f"{self.prefix}call", f"const i64* __restrict__ {self.prefix}call", CallIntegers())
         self._names[key] = text
-        self.prologue.append(f"const i64 {text} = call[{self.integers.index(name)}];")
+        self.prologue.append(f"const i64 {text} = {self._names['call']}[{self.integers.index(name)}];")
         return text
 
     def error(self) -> str:
-        return self._names.get("error") or self._add("error", "error", "i64* error", ErrorWords())
+        return self._names.get("error") or self._add(
+            "error", f"{self.prefix}error", f"i64* {self.prefix}error", ErrorWords()
+        )
 
     @property
     def text(self) -> str:
