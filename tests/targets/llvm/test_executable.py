@@ -3,7 +3,10 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -239,3 +242,48 @@ def test_the_code_can_be_read():
     f = tg.function([v], T.exp(v) * 2, mode=LLVM)
     f(np.zeros(3, "float32"))
     assert "define void" in f.source() and "fma" in f.source("optimised") and "ret" in f.source("asm")
+
+
+@pytest.mark.parametrize("wrong", [1.5, None, [1.0]])
+def test_a_trusted_argument_that_is_no_array_is_refused(wrong):
+    a, b = T.dscalars("a", "b")
+    f = tg.function([a, b], a + b, mode=LLVM)
+    one = np.array(1.0)
+    assert f(one, one) == 2
+    f.trust_input = True
+    with pytest.raises(tg.errors.TypeMismatch, match=f"expected a NumPy array.*{type(wrong).__name__}"):
+        f(one, wrong)
+    assert f(one, one) == 2
+
+
+def test_borrowed_results_may_lie_in_another_result():
+    x = T.dvector("x")
+    y = T.exp(x)
+    f = tg.function([x], [tg.Out(y[1:], borrow=True), y, tg.Out(y, borrow=True)], mode=LLVM)
+    part, whole, again = f(np.zeros(3))
+    assert part.tolist() == [1, 1] and whole.tolist() == again.tolist() == [1, 1, 1]
+
+
+def test_ctrl_c_ends_a_scan_of_short_steps():
+    code = """
+import numpy as np, tinygraph as tg, tinygraph.tensor as T
+w = tg.shared(np.zeros(2))
+n = T.lscalar()
+out, _ = tg.scan(lambda h: T.tanh(h) + 1, outputs_info=[w], n_steps=n)
+f = tg.function([n], out[-1].sum(), updates=[(w, out[-1])], mode=tg.Mode(target="llvm"))
+f(3)
+before = w.get_value()
+print("ready", flush=True)
+try:
+    f(300_000_000)
+except KeyboardInterrupt:
+    assert (w.get_value() == before).all()
+    print("stopped", flush=True)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    begin = time.perf_counter()
+    assert process.communicate(timeout=20)[0] == "stopped\n"
+    assert time.perf_counter() - begin < 5

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import ctypes
-import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
-import numpy as np
-
-from tinygraph.errors import IndexOutOfRange
 from tinygraph.lower.fuse import fuse
 from tinygraph.lower.plan import MemoryPlan, plan_memory
 from tinygraph.program.contraction import is_product
@@ -24,10 +16,7 @@ from tinygraph.program.instructions import (
     Loop,
     Nest,
     Program,
-    Ref,
-    Routine,
 )
-from tinygraph.targets.blas_threads import single_threaded_blas
 from tinygraph.targets.llvm import machine as vm
 from tinygraph.targets.llvm import panels
 from tinygraph.targets.llvm.collapse import collapsed
@@ -39,38 +28,22 @@ from tinygraph.targets.llvm.products import as_product, product_text
 from tinygraph.targets.llvm.setters import setter_text
 from tinygraph.targets.llvm.sharing import shared_rows
 from tinygraph.targets.llvm.tiles import schedule
+from tinygraph.targets.llvm.workspace import CallPrinter, NativeStep, Workspace
 from tinygraph.targets.numpy.printer import HostCall
-from tinygraph.targets.numpy.views import strided
 
 #: scalar operations below which a kernel runs in the calling thread
 _SERIAL_BELOW = 20_000
 #: scalar operations that one share of a parallel kernel should have
 _SHARE = 10_000
-#: programs with more scalar operations than this watch for Ctrl-C
-_INTERRUPTIBLE_ABOVE = 3_000_000
 #: multiplications from and up to which a product is printed rather than left to BLAS
 _SMALL_PRODUCTS = 4096, 3_000_000
 #: multiplications from which on threads share a product
 _LARGE_PRODUCT = 1_000_000
-_DATA_OFFSET = 16  # of the data pointer in NumPy's array object
+
+#: scalar operations that one step of a loop stands for, besides its kernels
+_STEP = 20
 
 _libraries: dict[str, Any] = {}
-
-
-def address(x: np.ndarray) -> int:
-    """Where an array's first element lies."""
-    return ctypes.c_void_p.from_address(id(x) + _DATA_OFFSET).value or 0
-
-
-def _check_address() -> None:
-    probe = np.arange(3)
-    if address(probe) != probe.ctypes.data:
-        global address_of
-        address_of = lambda x: x.ctypes.data  # noqa: E731
-
-
-address_of: Callable[[np.ndarray], int] = address
-_check_address()
 
 
 def load(text: str | Callable[[], str], digest: str | None = None) -> Any:
@@ -110,13 +83,6 @@ def _is_tiled(n: Nest) -> bool:
     return as_product(n) is None and schedule(n, 1, _engine().target.vector_bits) is not None
 
 
-class NativeStep:
-    """Instructions that the machine runs in one go, from ``first`` in the code."""
-
-    def __init__(self, first: int):
-        self.first = first
-
-
 class LlvmExecutable:
     """A program compiled to machine code. Calls from several threads each take a workspace of their own."""
 
@@ -152,6 +118,7 @@ class LlvmExecutable:
             self.steps = [self._block([i]) for i in program.instructions]
         for at in self.shares:
             self.code[at + 1] = len(self.param_index) + 1
+        self.call_printer = CallPrinter(self)
         self._pool: list[Workspace] = []
 
     # -- compiling ------------------------------------------------------------------------------------------------
@@ -317,9 +284,10 @@ class LlvmExecutable:
             setter = library.address("kernel")
         limit = self.table_index[i.limit.buffer] + 1 if i.limit is not None else 0
         head = self._instruction(vm.LOOP, counter, i.steps, 0, setter, limit, int(i.backwards), left)
-        first = len(self.code)
+        first, before = len(self.code), self.work
         for x in i.body:
             self._emit(x)
+        self.work = before + (self.work - before + _STEP) * i.steps
         until = self.table_index[i.until.buffer] + 1 if i.until is not None else 0
         self._instruction(vm.END_LOOP, first, counter, until, setter, -1 if i.backwards else 1, left)
         self.code[head + 3] = len(self.code)
@@ -331,18 +299,25 @@ class LlvmExecutable:
     @property
     def call(self) -> Callable[..., tuple]:
         """``call(inputs, shareds, params, fresh) -> (outputs, updates)``, all of them fresh arrays."""
-        return self._call
-
-    def _call(self, inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
         pool = self._pool
-        try:
-            w = pool.pop()
-        except IndexError:
-            w = Workspace(self)
-        try:
-            return w.run(inputs, shareds, params, fresh)
-        finally:
-            pool.append(w)
+        pop, push = pool.pop, pool.append
+
+        def call(inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
+            try:
+                w = pop()
+            except IndexError:
+                w = Workspace(self)
+            try:
+                return w.run(inputs, shareds, params, fresh)
+            finally:
+                push(w)
+
+        return call
+
+    def bound_number(self, bound: Any) -> int:
+        """The number under which a failing kernel reports what an index was checked against."""
+        self.bounds.append(bound)
+        return len(self.bounds) - 1
 
     def source(self, kind: str = "ir") -> str:
         """The kernels: ``"ir"`` as printed, ``"optimised"``, or ``"asm"``."""
@@ -378,193 +353,3 @@ def _python_setter(i: Loop) -> Callable[[int], dict[str, int]]:
     space: dict[str, Any] = {}
     exec(text, space)
     return space["set"]
-
-
-class Workspace:
-    """One call's memory: the arena, the table of buffers, the code with its contexts."""
-
-    def __init__(self, x: LlvmExecutable):
-        self.x = x
-        threads = x.threads
-        self.block = np.empty(x.plan.peak + threads * x.scratch + 128, dtype=np.uint8)
-        start = -address_of(self.block) % 64
-        base = address_of(self.block) + start
-        n = len(x.program.buffers)
-        self.table = np.zeros(n + 1, dtype=np.int64)
-        self.arrays: list[Any] = [None] * n
-        for buf, offset in x.plan.offsets.items():
-            k = x.table_index[buf]
-            self.table[k] = base + offset
-            self.arrays[k] = np.ndarray((buf.size,), buf.dtype, self.block, start + offset)
-        for buf in x.program.constants:
-            k = x.table_index[buf]
-            self.arrays[k] = buf.data.reshape(-1)
-            self.table[k] = address_of(self.arrays[k])
-        self.params = np.zeros(len(x.param_index) + 1, dtype=np.int64)
-        self.error = np.zeros(4, dtype=np.int64)
-        self.code = np.array(x.code or [vm.STOP, *[0] * 7], dtype=np.int64)
-        scratch = base + x.plan.peak
-        self.kept: list[np.ndarray] = []
-        for position, slots in x.contexts:
-            numbers = np.array([self._number(s) for s in slots] or [0], dtype=np.int64)
-            context = np.array(
-                [address_of(self.table), address_of(self.params), address_of(numbers), scratch, x.scratch,
-                 address_of(self.error)], dtype=np.int64,
-            )  # fmt: skip
-            self.kept += [numbers, context]
-            self.code[position] = address_of(context)
-        stop = x.machine.pool.interrupt_address
-        self.native = partial(x.machine.run, address_of(self.code))
-        self.rest = (address_of(self.params), address_of(self.table), address_of(self.error), stop)
-        self.guard: Any = x.machine.pool.interruptible() if x.work > _INTERRUPTIBLE_ABOVE else contextlib.nullcontext()
-        self.blas: Any = single_threaded_blas if x.uses_blas else contextlib.nullcontext()
-        self.plain = x.work <= _INTERRUPTIBLE_ABOVE and not x.uses_blas
-
-    def _number(self, s: Any) -> int:
-        if not isinstance(s, tuple):
-            return int(s)
-        kind, what = s
-        if kind == "buffer":
-            return self.x.table_index[what]
-        if kind == "bound":
-            self.x.bounds.append(what)
-            return len(self.x.bounds) - 1
-        return self.x.param_index[what] if what is not None else len(self.x.param_index)  # the last stays 0
-
-    def run(self, inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
-        program, table, index = self.x.program, self.table, self.x.table_index
-        given = [*zip(program.inputs, inputs, strict=True), *zip(program.shared, shareds, strict=True)]
-        outputs, updates = self._fresh_results(given, fresh)
-        for r, array in given:
-            k = index[r.buffer]
-            self.arrays[k] = array
-            if type(array) is np.ndarray:
-                table[k] = address_of(array)
-        if params:
-            self.params[: len(params)] = params
-        if self.plain:
-            self._program()
-        else:
-            with self.blas, self.guard:
-                self._program()
-        self._collect(outputs, updates)
-        for r, _ in given:  # who holds an argument or a result is the caller's business
-            self.arrays[index[r.buffer]] = None
-        return outputs, updates
-
-    def _program(self) -> None:
-        """The whole program; instruction by instruction where they are timed."""
-        record = self.x.record
-        if record is None:
-            self._steps(self.x.steps)
-            return
-        for k, steps in enumerate(self.x.steps):
-            begin = time.perf_counter()
-            self._steps(steps)
-            record(k, begin, time.perf_counter())
-
-    def _fresh_results(self, given: list[Any], fresh: Callable[..., Any]) -> tuple[list[Any], list[Any]]:
-        """New arrays for what is handed back, added to ``given``; None where the program's own memory is."""
-        program = self.x.program
-        outputs: list[Any] = []
-        updates: list[Any] = []
-        for r in program.outputs:
-            if r.buffer.kind == "output":
-                array = np.empty(r.shape, r.dtype)
-                given.append((r, array))
-                outputs.append(array)
-            else:
-                outputs.append(None)
-        for k, r in enumerate(program.updates):
-            if r.buffer.kind == "update":
-                array = fresh(k, r.shape, r.dtype)
-                given.append((r, array))
-                updates.append(array)
-            else:
-                updates.append(None)
-        return outputs, updates
-
-    def _collect(self, outputs: list[Any], updates: list[Any]) -> None:
-        """Results that lie in the program's memory, or that the run made."""
-        program = self.x.program
-        seen: set[Any] = set()
-        for refs, values in ((program.outputs, outputs), (program.updates, updates)):
-            for k, r in enumerate(refs):
-                if values[k] is None:
-                    values[k] = self.view(r)
-                    if r.buffer.kind == "dynamic" and r.buffer in seen:
-                        values[k] = copy.deepcopy(values[k])
-                    seen.add(r.buffer)
-
-    def _steps(self, steps: Sequence[Any]) -> None:
-        for step in steps:
-            if type(step) is NativeStep:
-                at = self.native(step.first, *self.rest)
-                if at >= 0:
-                    self._failed(at)
-            else:
-                self._python(step)
-
-    def _failed(self, at: int) -> None:
-        """The machine stopped at an instruction: a bad index, or Ctrl-C."""
-        if not self.error[0]:
-            raise KeyboardInterrupt
-        _, bad, size, check = (int(v) for v in self.error)
-        self.error[:] = 0
-        error: Any = IndexOutOfRange(f"index {bad} is out of range for a dimension of size {size}")
-        i = self.x.origin_of.get(at)
-        error._source = getattr(self.x.bounds[check], "source", None) or getattr(i, "source", None)
-        raise error
-
-    # -- what needs Python ----------------------------------------------------------------------------------------
-
-    def view(self, r: Ref) -> Any:
-        """A Ref as a NumPy array."""
-        array = self.arrays[self.x.table_index[r.buffer]]
-        if r.buffer.kind == "dynamic" or r.dtype == "object":
-            return array
-        offset = r.offset + sum(k * int(self.params[self.x.param_index[name]]) for name, k in r.params)
-        if array.shape == r.shape and offset == 0 and r.contiguous and array.flags.c_contiguous:
-            return array
-        return strided(array, offset, r.shape, r.strides)
-
-    def _python(self, step: Any) -> None:
-        i = step[0]
-        try:
-            self._run_python(step, i)
-        except Exception as error:
-            with contextlib.suppress(AttributeError):
-                if getattr(error, "_source", None) is None:
-                    error._source = i.source  # type: ignore[attr-defined]
-            raise
-
-    def _run_python(self, step: Any, i: Instruction) -> None:
-        if isinstance(i, Routine):
-            i.run(*[self.view(r) for r in i.inputs], *[self.view(r) for r in i.outputs], **i.attrs)
-        elif isinstance(i, Host):
-            for r, value in zip(i.outputs, step[1](*[self.view(r) for r in i.inputs]), strict=True):
-                if r.buffer.kind == "dynamic":
-                    self.arrays[self.x.table_index[r.buffer]] = value
-                else:
-                    np.copyto(self.view(r), value)
-        elif isinstance(i, Branch):
-            self._steps(step[1] if self.view(i.condition) else step[2])
-        elif isinstance(i, Loop):
-            self._python_loop(i, step[1], step[2])
-        else:
-            raise NotImplementedError(type(i).__name__)
-
-    def _python_loop(self, i: Loop, body: Sequence[Any], setter: Callable[[int], dict[str, int]]) -> None:
-        index, params = self.x.param_index, self.params
-        n = i.steps if i.limit is None else min(i.steps, int(self.view(i.limit)))
-        taken = 0
-        for t in range(n - 1, -1, -1) if i.backwards else range(n):
-            params[index[i.counter]] = t
-            for name, value in setter(t).items():
-                params[index[name]] = value
-            self._steps(body)
-            taken += 1
-            if i.until is not None and self.view(i.until):
-                break
-        if i.steps_taken is not None:
-            self.view(i.steps_taken)[...] = taken

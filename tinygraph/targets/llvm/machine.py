@@ -13,10 +13,15 @@ A program is a vector of 64-bit numbers, eight to an instruction:
     6  share      number of parameters, rows, grain, address behind: the instructions up to the next stop, run by each
                   thread for rows of its own and with parameters of its own (the counters of loops among them)
 
-so a scan of any length runs without Python, and one whose rows do not depend on each other without a barrier. A
-kernel's context is a vector of 64-bit numbers: the table of buffers, the parameters, the kernel's own table of sizes,
-scratch memory, its size for one thread, and the error record (0 or 1, the index that was out of range, the size it
-was out of, the number of the check).
+so a scan of any length runs without Python, and one whose rows do not depend on each other without a barrier. A call
+of a program hands over one record of 64-bit numbers,
+
+    code, first instruction, parameters, table of buffers, error record, stop flag, how many arrays, their positions in
+    the table, the type that they must have, then the arrays themselves: the addresses of NumPy's objects
+
+and the machine reads from those objects where their data lie. A kernel's context is a vector of 64-bit numbers: the
+table of buffers, the parameters, the kernel's own table of sizes, scratch memory, its size for one thread, and the
+error record (0 or 1, the index that was out of range, the size it was out of, the number of the check).
 """
 
 from __future__ import annotations
@@ -25,11 +30,36 @@ import ctypes
 from functools import cache
 from typing import Any
 
+import numpy as np
+
+from tinygraph.errors import TargetUnavailable
 from tinygraph.targets.llvm.engine import Engine, Library
 from tinygraph.targets.llvm.threads import get_pool
 
 KERNEL, LOOP, END_LOOP, STOP, COUNT, SHARE = 1, 2, 3, 4, 5, 6
 WIDTH = 8
+#: where in a call's record the arrays begin
+OBJECTS = 9
+#: what a call answers that came to its end, and one that was given something that is no array
+DONE, NOT_ARRAYS = -1, -2
+
+
+def _data_offset() -> int:
+    """Where in NumPy's array object the address of its data lies."""
+    probe = np.arange(3)
+    for offset in range(16, 64, 8):
+        if ctypes.c_void_p.from_address(id(probe) + offset).value == probe.ctypes.data:
+            return offset
+    raise TargetUnavailable("the llvm target cannot read arrays of this build of NumPy")
+
+
+_DATA = _data_offset()
+
+
+def address_of(x: np.ndarray) -> int:
+    """Where an array's first element lies."""
+    return ctypes.c_void_p.from_address(id(x) + _DATA).value or 0
+
 
 _SOURCE = """
 declare i32 @tinygraph_parallel_for(ptr, ptr, i64, i64, i64, ptr)
@@ -232,6 +262,69 @@ stopped:
 }
 """
 
+# The type of an object stands in front of an array's data pointer, the last word of what all objects begin with.
+_CALLS = f"""
+define i64 @tinygraph_bind(ptr %record) {{
+entry:
+  %n_at = getelementptr i64, ptr %record, i64 6
+  %n = load i64, ptr %n_at
+  %table_at = getelementptr i64, ptr %record, i64 3
+  %table = load ptr, ptr %table_at
+  %slots_at = getelementptr i64, ptr %record, i64 7
+  %slots = load ptr, ptr %slots_at
+  %type_at = getelementptr i64, ptr %record, i64 8
+  %type = load i64, ptr %type_at
+  %objects = getelementptr i64, ptr %record, i64 {OBJECTS}
+  %some = icmp sgt i64 %n, 0
+  br i1 %some, label %next, label %bound
+next:
+  %k = phi i64 [0, %entry], [%following, %array]
+  %object_at = getelementptr ptr, ptr %objects, i64 %k
+  %object = load ptr, ptr %object_at
+  %its_type_at = getelementptr i8, ptr %object, i64 {_DATA - 8}
+  %its_type = load i64, ptr %its_type_at
+  %right = icmp eq i64 %its_type, %type
+  br i1 %right, label %array, label %wrong
+array:
+  %data_at = getelementptr i8, ptr %object, i64 {_DATA}
+  %data = load i64, ptr %data_at
+  %slot_at = getelementptr i64, ptr %slots, i64 %k
+  %slot = load i64, ptr %slot_at
+  %entry_at = getelementptr i64, ptr %table, i64 %slot
+  store i64 %data, ptr %entry_at
+  %following = add i64 %k, 1
+  %more = icmp slt i64 %following, %n
+  br i1 %more, label %next, label %bound
+bound:
+  ret i64 {DONE}
+wrong:
+  ret i64 {NOT_ARRAYS}
+}}
+
+define i64 @tinygraph_call(ptr %record) {{
+entry:
+  %bound = call i64 @tinygraph_bind(ptr %record)
+  %good = icmp eq i64 %bound, {DONE}
+  br i1 %good, label %go, label %refused
+refused:
+  ret i64 %bound
+go:
+  %code = load ptr, ptr %record
+  %a1 = getelementptr i64, ptr %record, i64 1
+  %a2 = getelementptr i64, ptr %record, i64 2
+  %a3 = getelementptr i64, ptr %record, i64 3
+  %a4 = getelementptr i64, ptr %record, i64 4
+  %a5 = getelementptr i64, ptr %record, i64 5
+  %first = load i64, ptr %a1
+  %params = load ptr, ptr %a2
+  %table = load ptr, ptr %a3
+  %error = load ptr, ptr %a4
+  %stop = load ptr, ptr %a5
+  %at = tail call i64 @tinygraph_run(ptr %code, i64 %first, ptr %params, ptr %table, ptr %error, ptr %stop)
+  ret i64 %at
+}}
+"""
+
 
 class Machine:
     """The machine of this process, linked once."""
@@ -239,11 +332,19 @@ class Machine:
     def __init__(self, engine: Engine):
         self.pool = get_pool()
         engine.symbols.update(self.pool.symbols)
-        self.library: Library = engine.load(_SOURCE, ["tinygraph_run"])
-        pointer = ctypes.c_void_p
-        self.run: Any = ctypes.CFUNCTYPE(ctypes.c_int64, pointer, ctypes.c_int64, pointer, pointer, pointer, pointer)(
-            self.library.address("tinygraph_run")
+        self.library: Library = engine.load(
+            _SOURCE + _CALLS, ["tinygraph_run", "tinygraph_bind", "tinygraph_call"]
         )
+        pointer = ctypes.c_void_p
+        at = self.library.address
+        with_code = ctypes.CFUNCTYPE(ctypes.c_int64, pointer, ctypes.c_int64, pointer, pointer, pointer, pointer)
+        #: run the code from an instruction on; where it stopped on an error, or ``DONE``
+        self.run: Any = with_code(at("tinygraph_run"))
+        #: put the addresses of a record's arrays into the table; ``DONE`` or ``NOT_ARRAYS``
+        self.bind: Any = ctypes.CFUNCTYPE(ctypes.c_int64, pointer)(at("tinygraph_bind"))
+        #: both; and the same without letting other threads of Python run meanwhile, which is quicker
+        self.call: Any = ctypes.CFUNCTYPE(ctypes.c_int64, pointer)(at("tinygraph_call"))
+        self.call_briefly: Any = ctypes.PYFUNCTYPE(ctypes.c_int64, pointer)(at("tinygraph_call"))
 
 
 @cache
