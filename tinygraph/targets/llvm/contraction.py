@@ -151,17 +151,16 @@ class Contraction:
             cells[x, y] = self.p.top.alloca(self.type)
             b.store(constant(0, self.nest.dtype, s.lanes), cells[x, y])
 
-        def term(o: dict[Access, ir.Value], mask: int) -> None:
+        def term(o: dict[Access, ir.Value], mask: int, sums: dict[Any, ir.Value]) -> None:
             seconds: dict[Any, ir.Value] = {}
             vectors = [self._vector(s.first, o, x, partial(x) if s.parallel else mask) for x in first]
             for y in second:
                 seconds[y] = self._scalar(o, y) if s.parallel else self._vector(s.second, o, y, mask)
                 for x, v in zip(first, vectors, strict=True):
-                    c = cells[x, y]
-                    b.store(scalars.intrinsic(b, "fma", [v, seconds[y], b.load(c, typ=self.type)]), c)
+                    sums[x, y] = scalars.intrinsic(b, "fma", [v, seconds[y], sums[x, y]])
 
         reduced = [k for k in self.axes if self.nest.kinds[k] == "r"]
-        self._reduce(reduced, offsets, block, len(cells), term)
+        self._reduce(reduced, offsets, block, cells, term)
         if s.parallel:
             for (x, y), c in cells.items():
                 self._store_vector(offsets, (*x, *y), b.load(c, typ=self.type), partial(x))
@@ -169,8 +168,8 @@ class Contraction:
             self._store_sums(offsets, cells, clear)
 
     def _reduce(
-        self, axes: Sequence[int], offsets: dict[Access, ir.Value], block: int | None, weight: int,
-        term: Callable[[dict[Access, ir.Value], int], None],
+        self, axes: Sequence[int], offsets: dict[Access, ir.Value], block: int | None, cells: dict[Any, ir.Value],
+        term: Callable[[dict[Access, ir.Value], int, dict[Any, ir.Value]], None],
     ) -> None:  # fmt: skip
         """The loops of the sum, the vector's and its rows' axis innermost; short ones written out."""
         s = self.s
@@ -178,6 +177,7 @@ class Contraction:
         counts = {k: block if k == s.block_axis and block else self.nest.extents[k] for k in axes}
         steps = {k: s.width if k == s.vector_axis else s.rows if k == s.row_axis else 1 for k in axes}
         flat: set[int] = set()
+        weight = len(cells)
         for k in reversed(axes):
             turns = -(-counts[k] // steps[k])
             if weight * turns > _UNROLLED:
@@ -185,16 +185,28 @@ class Contraction:
             weight *= turns
             flat.add(k)
 
-        def walk(at: int, o: dict[Access, ir.Value], mask: int) -> None:
+        def written_out(at: int, o: dict[Access, ir.Value], mask: int) -> None:
+            """What has no loop any more, with the sums in registers."""
+            sums = {key: self.b.load(c, typ=self.type) for key, c in cells.items()}
+            straight(at, o, mask, sums)
+            for key, c in cells.items():
+                self.b.store(sums[key], c)
+
+        def straight(at: int, o: dict[Access, ir.Value], mask: int, sums: dict[Any, ir.Value]) -> None:
             if at == len(axes):
-                term(o, mask)
+                term(o, mask, sums)
                 return
             k = axes[at]
             n, step = counts[k], steps[k]
-            if k in flat:
-                for i in range(0, n, step):
-                    walk(at + 1, self._moved(o, k, ir.Constant(I64, i)), n - i if n - i < step else mask)
+            for i in range(0, n, step):
+                straight(at + 1, self._moved(o, k, ir.Constant(I64, i)), n - i if n - i < step else mask, sums)
+
+        def walk(at: int, o: dict[Access, ir.Value], mask: int) -> None:
+            if at == len(axes) or axes[at] in flat:
+                written_out(at, o, mask)
                 return
+            k = axes[at]
+            n, step = counts[k], steps[k]
             whole = n - n % step
             if whole:
                 self.p._loop(ir.Constant(I64, 0), ir.Constant(I64, whole), step,

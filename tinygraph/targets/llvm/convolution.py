@@ -182,7 +182,8 @@ class ConvolutionPrinter:
         def some(first: int, used: list[int]) -> ir.Value:
             if len(used) == lanes:
                 return b.load(at(first), align=self.itemsize, typ=self.type)
-            return self._masked(lambda: self.p._masked_load(at(first), self.type, self.c.nest.dtype), _lanes(lanes, used))
+            mask = _lanes(lanes, used)
+            return self._masked(lambda: self.p._masked_load(at(first), self.type, self.c.nest.dtype), mask)
 
         if step == 1:
             return some(0, list(range(n)))
@@ -218,6 +219,7 @@ class ConvolutionPrinter:
             place = b.add(b.mul(i, ir.Constant(I64, down)), self._times(r, by_tap))
             place = b.add(b.mul(place, ir.Constant(I64, across * self.stretch)), vectors)
             number = b.add(b.add(weights, self._times(i, c.channels.weights)), self._times(r, c.down.weights))
+            sums = {key: b.load(cell, typ=self.type) for key, cell in cells.items()}
             for s in range(c.across.extent):
                 held = {}
                 for w in range(t.wide):
@@ -231,8 +233,9 @@ class ConvolutionPrinter:
                                source_etype=self.memory)  # fmt: skip
                     factor = splat(b, b.load(at, align=self.itemsize, typ=self.memory), lanes)
                     for (w, d), x in held.items():
-                        cell = cells[m, w, d]
-                        b.store(scalars.intrinsic(b, "fma", [x, factor, b.load(cell, typ=self.type)]), cell)
+                        sums[m, w, d] = scalars.intrinsic(b, "fma", [x, factor, sums[m, w, d]])
+            for key, cell in cells.items():
+                b.store(sums[key], cell)
 
         self._loops([c.channels.extent, c.down.extent], line)
         for k, cell in enumerate(cells.values()):

@@ -123,19 +123,21 @@ class _Pack:
         k, b, n, width = self.k, self.k.b, self.shape.lanes, self.shape.width
         last = b.sub(count, ir.Constant(I64, 1))
 
-        def square(i: ir.Value) -> None:
-            mask = self._below(b.sub(self.inner, i), 0)
-            for v in range(0, width, n):
-                lines = []
-                for j in range(v, v + n):
-                    number = ir.Constant(I64, j)
-                    column = b.select(b.icmp_signed("<", number, last), number, last)
-                    lines.append(self._masked(k.at(source, b.add(b.mul(column, line), i)), mask))
-                for q, x in enumerate(transposed(b, lines)):
-                    to = b.add(b.mul(b.add(i, ir.Constant(I64, q)), ir.Constant(I64, width)), ir.Constant(I64, v))
-                    b.store(x, k.at(self.target, to), align=k.bytes)
+        def square(i: ir.Value, v: ir.Value, mask: ir.Value) -> None:
+            lines = []
+            for j in range(n):
+                number = b.add(v, ir.Constant(I64, j))
+                column = b.select(b.icmp_signed("<", number, last), number, last)
+                lines.append(self._masked(k.at(source, b.add(b.mul(column, line), i)), mask))
+            for q, x in enumerate(transposed(b, lines)):
+                to = b.add(b.mul(b.add(i, ir.Constant(I64, q)), ir.Constant(I64, width)), v)
+                b.store(x, k.at(self.target, to), align=k.bytes)
 
-        k.loop(ir.Constant(I64, 0), b.add(self.inner, ir.Constant(I64, n - 1)), n, square)
+        def squares(i: ir.Value) -> None:
+            mask = self._below(b.sub(self.inner, i), 0)
+            k.loop(ir.Constant(I64, 0), ir.Constant(I64, width), n, lambda v: square(i, v, mask))
+
+        k.loop(ir.Constant(I64, 0), b.add(self.inner, ir.Constant(I64, n - 1)), n, squares)
 
     def _below(self, count: ir.Value, first: int) -> ir.Value:
         n = self.shape.lanes
