@@ -30,6 +30,8 @@ WORKS: dict[str, tuple[str, tuple]] = {
     "MLP, dropout, RMSprop, batch 128": ("mlp", ()),
     "RNN H256 T50 B32": ("rnn", (shapes.RNN_LARGE,)),
     "RNN H128 T50 B1": ("rnn", (shapes.RNN_SMALL,)),
+    "LSTM H256 T50 B32": ("lstm", (shapes.RNN_LARGE,)),
+    "GRU H256 T50 B32": ("gru", (shapes.RNN_LARGE,)),
     "elementwise, 1e6": ("elementwise", ()),
     "softmax + cross-entropy 4096x1000": ("softmax_cross_entropy", ()),
     "sum of 4096x4096 over axis 0": ("reduction", (0,)),

@@ -140,6 +140,43 @@ def rnn(size: shapes.Recurrent) -> dict[str, Step]:
     return {"jit": _descent(loss, params, x, y)}
 
 
+def lstm(size: shapes.Recurrent) -> dict[str, Step]:
+    def step(state: Any, xs: Any, u: Any) -> Any:
+        h, c = state
+        i, f, g, o = jnp.split(xs + h @ u, 4, axis=1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    return _gated(size, step, 4, 2)
+
+
+def gru(size: shapes.Recurrent) -> dict[str, Step]:
+    def step(state: Any, xs: Any, u: Any) -> Any:
+        (h,) = state
+        xr, xz, xn = jnp.split(xs, 3, axis=1)
+        hr, hz, hn = jnp.split(h @ u, 3, axis=1)
+        z = jax.nn.sigmoid(xz + hz)
+        h = (1 - z) * jnp.tanh(xn + jax.nn.sigmoid(xr + hr) * hn) + z * h
+        return (h,), h
+
+    return _gated(size, step, 3, 1)
+
+
+def _gated(size: shapes.Recurrent, step: Any, gates: int, states: int) -> dict[str, Step]:
+    x, y = (jnp.asarray(v) for v in shapes.text(size))
+    v, n = size.vocabulary, size.hidden
+    params = [jnp.asarray(shapes.weights(v, n)), _layer(n, gates * n), _layer(n, gates * n), _layer(n, v)]
+
+    def loss(params: Any, x: Any, y: Any) -> Any:
+        embedding, (w, b), (u, _), (wo, bo) = params
+        start = (jnp.zeros((x.shape[1], n), jnp.float32),) * states
+        _, hidden = lax.scan(lambda state, xs: step(state, xs, u), start, embedding[x] @ w + b)
+        return _nll(hidden.reshape(-1, n) @ wo + bo, y.reshape(-1))
+
+    return {"jit": _descent(loss, params, x, y)}
+
+
 def elementwise(n: int = shapes.ELEMENTS) -> dict[str, Step]:
     x = jnp.asarray(np.random.default_rng(0).random(n, dtype=np.float32))
     f = jax.jit(lambda x: jnp.exp(-x * x) * jnp.sin(x) + jnp.log1p(x) * jnp.sqrt(x + 1))

@@ -124,6 +124,47 @@ def rnn(target: str, size: shapes.Recurrent) -> Step:
     return lambda: f(letters, following)
 
 
+def lstm(target: str, size: shapes.Recurrent) -> Step:
+    """Embedding, LSTM, output layer; the step multiplies inputs and states by all gates' weights at once."""
+
+    def step(x_t: Any, h: Any, c: Any, w: Any, u: Any, b: Any) -> Any:
+        i, f, g, o = _parts(T.dot(x_t, w) + T.dot(h, u) + b, 4, size.hidden)
+        c = T.nnet.sigmoid(f) * c + T.nnet.sigmoid(i) * T.tanh(g)
+        return [T.nnet.sigmoid(o) * T.tanh(c), c]
+
+    return _gated(target, size, step, 4, 2)
+
+
+def gru(target: str, size: shapes.Recurrent) -> Step:
+    """Embedding, GRU (the reset gate scales the state's product, as in cuDNN and PyTorch), output layer."""
+
+    def step(x_t: Any, h: Any, w: Any, u: Any, b: Any) -> Any:
+        xr, xz, xn = _parts(T.dot(x_t, w) + b, 3, size.hidden)
+        hr, hz, hn = _parts(T.dot(h, u), 3, size.hidden)
+        r, z = T.nnet.sigmoid(xr + hr), T.nnet.sigmoid(xz + hz)
+        return [(1 - z) * T.tanh(xn + r * hn) + z * h]
+
+    return _gated(target, size, step, 3, 1)
+
+
+def _parts(z: Any, count: int, n: int) -> list[Any]:
+    return [z[:, k * n : (k + 1) * n] for k in range(count)]
+
+
+def _gated(target: str, size: shapes.Recurrent, step: Any, gates: int, states: int) -> Step:
+    v, n = size.vocabulary, size.hidden
+    e, w, u = (_shared(shapes.weights(*s)) for s in ((v, n), (n, gates * n), (n, gates * n)))
+    b, wo, bo = _shared(np.zeros(gates * n)), _shared(shapes.weights(n, v)), _shared(np.zeros(v))
+    x, y = T.imatrix("x"), T.imatrix("y")
+    start = T.zeros((x.shape[1], n), dtype="float32")
+    found, _ = tinygraph.scan(step, sequences=[e[x]], outputs_info=[start] * states, non_sequences=[w, u, b])
+    hidden = found[0] if states > 1 else found
+    z = T.dot(hidden.reshape((-1, n)), wo) + bo
+    f = _train(target, [x, y], _nll(z, y.flatten()), [e, w, u, b, wo, bo], 0.1)
+    letters, following = shapes.text(size)
+    return lambda: f(letters, following)
+
+
 def elementwise(target: str, n: int = shapes.ELEMENTS) -> Step:
     x = T.fvector("x")
     f = function([x], T.exp(-x * x) * T.sin(x) + T.log1p(x) * T.sqrt(x + 1), mode=Mode(target=target))

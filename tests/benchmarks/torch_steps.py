@@ -90,11 +90,11 @@ def mlp(batch: int = shapes.MLP_BATCH) -> dict[str, Step]:
 class _Recurrent(nn.Module):
     """One-hot letters in, logits of the next letters out."""
 
-    def __init__(self, size: shapes.Recurrent, fused: bool):
+    def __init__(self, size: shapes.Recurrent, cell: Any):
         super().__init__()
-        self.size, self.fused = size, fused
+        self.size, self.fused = size, cell is not nn.Linear
         self.embed = nn.Embedding(size.vocabulary, size.hidden)
-        self.cell: Any = nn.RNN(size.hidden, size.hidden) if fused else nn.Linear(size.hidden, size.hidden)
+        self.cell: Any = cell(size.hidden, size.hidden)
         self.out = nn.Linear(size.hidden, size.vocabulary)
 
     def forward(self, x: Any) -> Any:
@@ -112,12 +112,21 @@ class _Recurrent(nn.Module):
 
 
 def rnn(size: shapes.Recurrent) -> dict[str, Step]:
+    return {**_recurrent(size, "eager", nn.Linear), **_recurrent(size, "nn.RNN", nn.RNN)}
+
+
+def lstm(size: shapes.Recurrent) -> dict[str, Step]:
+    return _recurrent(size, "nn.LSTM", nn.LSTM)
+
+
+def gru(size: shapes.Recurrent) -> dict[str, Step]:
+    return _recurrent(size, "nn.GRU", nn.GRU)
+
+
+def _recurrent(size: shapes.Recurrent, name: str, cell: Any) -> dict[str, Step]:
     letters, following = (torch.from_numpy(v).long() for v in shapes.text(size))
-    out = {}
-    for name, fused in (("eager", False), ("nn.RNN", True)):
-        model = _Recurrent(size, fused)
-        out[name] = _trainer(model, letters, following.reshape(-1), torch.optim.SGD(model.parameters(), 0.1))
-    return out
+    model = _Recurrent(size, cell)
+    return {name: _trainer(model, letters, following.reshape(-1), _descent(model.parameters()))}
 
 
 def _both(run: Step) -> dict[str, Step]:

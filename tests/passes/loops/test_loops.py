@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tinygraph
+import tinygraph.tensor as T
 from tests.passes.loops.specimens import SPECIMENS, arguments
+from tinygraph import grad
 from tinygraph.graph.fgraph import FunctionGraph
 from tinygraph.passes.pipeline import optimise
 from tinygraph.passes.reference import evaluate
@@ -109,3 +112,24 @@ def test_every_specimen_may_have_no_steps(name):
     optimise(fgraph, "fast_run")
     for a, b in zip(want, results(fgraph, values), strict=True):
         np.testing.assert_allclose(a, b)
+
+
+def test_states_that_read_each_other_merge_with_those_of_the_gradients_own_forward_loop():
+    """An LSTM's two states start alike: which of their copies is whose shows only in what the step computes."""
+    x, w = T.dmatrix("x"), T.dmatrix("w")
+    start = T.zeros((3,))
+
+    def step(x_t, h, c, w):
+        c = T.tanh(x_t + T.dot(h, w)) * c + T.tanh(x_t)
+        return [T.tanh(c) * x_t, c]
+
+    (h, c), _ = tinygraph.scan(step, sequences=[x], outputs_info=[start, start], non_sequences=[w])
+    cost = (h * c).sum()
+    fgraph = FunctionGraph([x, w], [cost, *grad(cost, [x, w])])
+    values = [np.random.default_rng(0).standard_normal((n, 3)) for n in (5, 3)]
+    want = results(fgraph, values)
+    optimise(fgraph, "fast_run")
+    forward, backward = (n.op for n in fgraph.toposort() if isinstance(n.op, Scan))
+    assert (len(forward.spec.states), forward.spec.backwards, backward.spec.backwards) == (2, False, True)
+    for a, b in zip(want, results(fgraph, values), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)

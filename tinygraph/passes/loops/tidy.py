@@ -121,20 +121,9 @@ def _spread_along_time(outer: Variable) -> Variable | None:
 
 def _merge_states(parts: Parts) -> bool:
     """States that start alike and are computed alike become one."""
-    classes: dict[Any, list[StatePart]] = {}
     known_end = parts.stop is None and parts.limit is None  # else where a window ends only the run knows
-    for s in parts.states:
-        key = (_key(s.init), s.depth, s.new.type.dtype, None if known_end else s.keep)
-        classes.setdefault(key, []).append(s)
-    twins = {s: group[0] for group in classes.values() for s in group[1:]}
-    while twins:
-        assumed = {v: _reading(twins[s], k) for s in twins for k, v in zip(s.taps, s.readings, strict=True)}
-        number = _numbers(parts, {v: u for v, u in assumed.items() if u is not None})
-        wrong = [s for s, kept in twins.items() if number[s.new] != number[kept.new]]
-        if not wrong:
-            break
-        for s in wrong:
-            del twins[s]
+    start = [(_key(s.init), s.depth, s.new.type.dtype, None if known_end else s.keep) for s in parts.states]
+    twins = _alike(parts, start)
     replace: dict[Variable, Variable] = {}
     for s, kept in twins.items():
         for k, v in zip(s.taps, s.readings, strict=True):
@@ -149,6 +138,24 @@ def _merge_states(parts: Parts) -> bool:
     parts.substitute(replace)
     parts.states = [s for s in parts.states if s not in twins]
     return bool(twins)
+
+
+def _alike(parts: Parts, keys: Sequence[Any]) -> dict[StatePart, StatePart]:
+    """States with equal keys that are computed alike, each with the first of its kind.
+
+    States are taken for equal until a step tells them apart, and then those computed from them are looked at again:
+    the coarsest partition of Hopcroft's ("An n log n algorithm for minimizing states in a finite automaton", 1971).
+    """
+    while True:
+        first: dict[Any, StatePart] = {}
+        twins = {s: first.setdefault(key, s) for s, key in zip(parts.states, keys, strict=True)}
+        assumed = {v: _reading(twins[s], k) for s in twins for k, v in zip(s.taps, s.readings, strict=True)}
+        number = _numbers(parts, {v: u for v, u in assumed.items() if u is not None})
+        finer = [(key, number[s.new]) for s, key in zip(parts.states, keys, strict=True)]
+        if len(set(finer)) == len(first):
+            return {s: kept for s, kept in twins.items() if s is not kept}
+        numbers: dict[Any, int] = {}
+        keys = [numbers.setdefault(key, len(numbers)) for key in finer]
 
 
 def _share_history(kept: StatePart, s: StatePart) -> None:

@@ -20,6 +20,8 @@ from tinygraph.targets.llvm.scalars import I1, I32, I64, PTR, constant, splat
 BODY = ir.FunctionType(ir.VoidType(), [PTR, I64, I64, I64])
 #: host integers that may move one operand
 PARAMS = 2
+#: rows that are multiplied by one panel before the next: they stay in the second-level cache, the panel in the first
+_ROWS = 96
 
 
 @dataclass(frozen=True)
@@ -116,21 +118,27 @@ def product_text(dtype: str, shape: Shape, accumulate: bool) -> str:
     columns, inner, row_step, inner_step, out_step = (k.slot(i) for i in range(5))
     left, packed, out = (k.place(5 + i * _EACH) for i in range(3))
     tile = Tile(k, dtype, shape, inner, inner_step, accumulate)
-    at = k.begin
-    for height in ladder(shape.rows):
+    zero, width = ir.Constant(I64, 0), shape.width
 
-        def band(i: ir.Value, height: int = height) -> None:
-            lefts = [k.at(left, b.mul(b.add(i, ir.Constant(I64, r)), row_step)) for r in range(height)]
-            outs = [k.at(out, b.mul(b.add(i, ir.Constant(I64, r)), out_step)) for r in range(height)]
+    def bands(first: ir.Value, last: ir.Value, j: ir.Value) -> None:
+        """The rows from ``first`` to ``last`` of the panel that starts at column ``j``."""
+        for height in ladder(shape.rows):
 
-            def across(j: ir.Value) -> None:
-                tile.print(lefts, k.at(packed, b.mul(j, inner)), [k.at(o, j) for o in outs], b.sub(columns, j))
+            def band(i: ir.Value, height: int = height) -> None:
+                places = [b.add(i, ir.Constant(I64, r)) for r in range(height)]
+                lefts = [k.at(left, b.mul(r, row_step)) for r in places]
+                outs = [k.at(out, b.add(b.mul(r, out_step), j)) for r in places]
+                tile.print(lefts, k.at(packed, b.mul(j, inner)), outs, b.sub(columns, j))
 
-            k.loop(ir.Constant(I64, 0), b.add(columns, ir.Constant(I64, shape.width - 1)), shape.width, across)
+            k.loop(first, last, height, band)
+            first = b.sub(last, b.srem(b.sub(last, first), ir.Constant(I64, height)))
 
-        k.loop(at, k.end, height, band)
-        left_over = b.srem(b.sub(k.end, at), ir.Constant(I64, height))
-        at = b.sub(k.end, left_over)
+    def block(i: ir.Value) -> None:
+        end = b.add(i, ir.Constant(I64, _ROWS))
+        end = b.select(b.icmp_signed("<", end, k.end), end, k.end)
+        k.loop(zero, b.add(columns, ir.Constant(I64, width - 1)), width, lambda j: bands(i, end, j))
+
+    k.loop(k.begin, b.add(k.end, ir.Constant(I64, _ROWS - 1)), _ROWS, block)
     b.ret_void()
     return str(k.module)
 

@@ -19,16 +19,15 @@ from tinygraph.targets.llvm.packing import Packed
 
 def shared_rows(loop: Loop) -> int:
     """Into how many independent rows the loop's work falls; 1 if it does not."""
-    kernels = list(_kernels(loop))
-    if any(k is None or k.extent is None for k in kernels):
-        return 1
-    found = [k for k in kernels if k is not None]
-    rows = gcd(*[k.extent for k in found]) if found else 1
-    if rows <= 1:
-        return 1
+    found: list[_Kernel] = []
+    for k in _kernels(loop):
+        if k is None:
+            return 1
+        found.append(k)
+    rows = gcd(*[k.extent for k in found])
     written = {b for k in found for b in k.written}
     sizes: dict[Buffer, int] = {}
-    return rows if all(k.keeps_to_rows(rows, written, sizes) for k in found) else 1
+    return rows if rows > 1 and all(k.keeps_to_rows(rows, written, sizes) for k in found) else 1
 
 
 def extent(i: Instruction) -> int | None:
@@ -46,8 +45,8 @@ def extent(i: Instruction) -> int | None:
 class _Kernel:
     """One instruction of the loop's body."""
 
-    def __init__(self, i: Instruction):
-        self.extent = extent(i)
+    def __init__(self, i: Instruction, extent: int):
+        self.extent = extent
         self.private: set[Buffer] = i.private if isinstance(i, Group) else set()
         self.nests: Sequence[Nest] = [i] if isinstance(i, Nest) else i.nests if isinstance(i, Group) else [i.nest]  # type: ignore[attr-defined]
         #: axes that make up the extent
@@ -56,7 +55,6 @@ class _Kernel:
 
     def keeps_to_rows(self, rows: int, written: set[Buffer], sizes: dict[Buffer, int]) -> bool:
         """Whether its accesses to what the loop writes stay in the row; ``sizes``: a row's elements in each buffer."""
-        assert self.extent is not None
         for n in self.nests:
             for a in (*n.accesses(), n.out):
                 if a.buffer in written and a.buffer not in self.private:
@@ -88,7 +86,6 @@ def _kernels(loop: Loop) -> Iterator[_Kernel | None]:
     for i in loop.body:
         if isinstance(i, Loop):
             yield from _kernels(i)
-        elif isinstance(i, (Nest, Group, Packed)):
-            yield _Kernel(i)
         else:
-            yield None
+            n = extent(i)
+            yield None if n is None else _Kernel(i, n)
