@@ -79,3 +79,11 @@ def test_an_update_that_another_result_reads_stays_where_it_is():
     f = function([x], T.dot(new, new), updates=[(w, new)], mode=Mode(target="numpy"))
     np.testing.assert_array_equal(f(np.ones((3, 3))), np.full((3, 3), 12.0))
     assert (w.get_value() == 2).all()
+
+
+def test_a_result_that_a_later_sum_reads_is_made_before_it():
+    x, w = T.matrix("x"), shared(np.full((3, 4), 2.0))
+    h = (w + x) / 2
+    f = function([x], [h, T.sqr(h).mean()], updates=[(w, w - 0.5 * h)], mode=Mode(target="numpy"))
+    a, b = f(np.zeros((3, 4)))
+    assert (a == 1).all() and b == 1 and (w.get_value() == 1.5).all()

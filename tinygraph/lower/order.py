@@ -29,14 +29,15 @@ def gather_results(program: Program) -> None:
     It is a ``Group`` without shared loops, whose ``parts`` are groups that do not touch each other's results.
     """
     block = program.instructions
-    touched: dict[Buffer, int] = {}
-    for i in block:
-        for b in {*i.reads(), *i.writes()}:
-            touched[b] = touched.get(b, 0) + 1
-    last = {b: k for k, i in enumerate(block) for b in i.writes()}
+    touched: dict[Buffer, int] = {}  # the last instruction that reads or writes a buffer, and the last that writes it
+    written: dict[Buffer, int] = {}
+    for k, i in enumerate(block):
+        written.update(dict.fromkeys(i.writes(), k))
+        touched.update(dict.fromkeys([*i.reads(), *i.writes()], k))
     parts = [
         i for k, i in enumerate(block)
-        if isinstance(i, Group) and _is_final(i, touched) and all(last.get(b, k) <= k for b in i.reads())
+        if isinstance(i, Group) and _is_final(i)
+        and all(touched[b] == k for b in i.writes()) and all(written.get(b, k) <= k for b in i.reads())
     ]  # fmt: skip
     if len(parts) < 2:
         return
@@ -47,16 +48,13 @@ def gather_results(program: Program) -> None:
     program.instructions = [*rest, together]
 
 
-def _is_final(g: Group, touched: dict[Buffer, int]) -> bool:
-    """Whether a group only maps arrays to results, each written in place or read by nobody else."""
+def _is_final(g: Group) -> bool:
+    """Whether a group only maps arrays to results, and keeps next to no temporary alive by running late."""
     if any(n.combine is not None or n.accumulate or n.out.dynamic is not None for n in g.nests):
         return False
     if any(n.out.buffer.kind not in ("update", "output") and n.out.buffer not in g.private for n in g.nests):
         return False
-    results = set(g.writes())
-    makers = 1 if not results & set(g.reads()) else 2  # of what is written over: who made it, and this group
-    alive = {b: aligned(b.nbytes) for b in g.reads() if b.kind == "temp"}
-    return all(touched[b] <= makers for b in results) and sum(alive.values()) <= _KEPT_ALIVE
+    return sum(aligned(b.nbytes) for b in set(g.reads()) if b.kind == "temp") <= _KEPT_ALIVE
 
 
 def _dependencies(block: Sequence[Instruction]) -> list[set[int]]:
