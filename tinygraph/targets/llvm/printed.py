@@ -19,6 +19,8 @@ from tinygraph.targets.llvm.engine import Engine
 from tinygraph.targets.llvm.kernel import Kernel, KernelPrinter
 
 _kernels: dict[str, dict[str, Any]] = {}
+#: the text that was last printed for its digest, by the digest: who asks for it asks next
+_fresh: dict[str, str] = {}
 
 
 def kernel(group: Group, engine: Engine) -> tuple[Kernel, str]:
@@ -27,9 +29,9 @@ def kernel(group: Group, engine: Engine) -> tuple[Kernel, str]:
     description = names.group(group)
 
     def text() -> str:
-        return _printer(group, engine).print().text
+        return _fresh.pop(record["digest"], None) or _printer(group, engine).print().text
 
-    record = _kernels.get(description)
+    record: Any = _kernels.get(description)
     if record is None:
         record = _kernels[description] = _stored(description, names, group, engine)
     slots = [names.slot(s) for s in record["slots"]]
@@ -49,6 +51,8 @@ def _stored(description: str, names: Names, group: Group, engine: Engine) -> dic
         "digest": hashlib.sha256(k.text.encode()).hexdigest(), "slots": [names.as_data(s) for s in k.slots],
         "extent": k.extent, "parallel": k.parallel, "scratch": k.scratch, "step": k.step, "exact": k.exact,
     }  # fmt: skip
+    _fresh.clear()
+    _fresh[record["digest"]] = k.text
     if engine.cache is not None:
         engine.cache.put(key, json.dumps(record).encode())
     return record
