@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tinygraph.program.expr import Access, Expr, postorder
+from tinygraph.program.expr import Access, Expr, axis_index, const, postorder
 from tinygraph.program.instructions import Group, Nest
+from tinygraph.targets.numpy.random_words import Run, affine
 
 
 def collapsed(group: Group) -> Group:
@@ -29,8 +30,8 @@ def _can_merge(n: Nest, d: int) -> bool:
     if d + 1 >= len(n.extents) or n.kinds[d] != n.kinds[d + 1] or n.out.dynamic is not None:
         return False
     e = n.extents[d + 1]
-    for x in postorder(n.expr):
-        if x.op == "axis" and x.attr in (d, d + 1):
+    for run in _numbers(n.expr, len(n.extents)).values():
+        if run.strides[d] != run.strides[d + 1] * e and n.extents[d] != 1 and e != 1:
             return False
     for a in [*n.accesses(), n.out]:
         if a.dynamic is not None and _uses_axis(a.dynamic, (d, d + 1)):
@@ -40,6 +41,24 @@ def _can_merge(n: Nest, d: int) -> bool:
         if a.strides[d] != a.strides[d + 1] * e:
             return False
     return True
+
+
+def _numbers(e: Expr, n: int) -> dict[int, Run]:
+    """The largest parts of an expression that number the points of the ``n`` axes: constants plus multiples of them."""
+    order = postorder(e)
+    if not any(x.op == "axis" for x in order):
+        return {}
+    runs = {id(x): run for x in order if x.dtype == "int64" and (run := affine(x, n)) is not None}
+    used = {id(e)} | {id(a) for x in order if id(x) not in runs for a in x.args}
+    return {number: run for number, run in runs.items() if number in used and any(run.strides)}
+
+
+def _numbered(run: Run) -> Expr:
+    total = const(run.start, "int64")
+    for k, s in enumerate(run.strides):
+        if s:
+            total = total + axis_index(k) * s
+    return total
 
 
 def _uses_axis(e: Expr, axes: Sequence[int]) -> bool:
@@ -60,6 +79,8 @@ def _merge(n: Nest, d: int) -> Nest:
         return Access(a.buffer, a.offset, strides(a.strides), a.params, dynamic)
 
     memo: dict[int, Expr] = {}
+    for number, run in _numbers(n.expr, len(n.extents)).items():
+        memo[number] = _numbered(Run(run.start, strides(run.strides)))
 
     def expression(e: Expr) -> Expr:
         for x in postorder(e):

@@ -18,6 +18,7 @@ from tinygraph.program.instructions import Buffer, Group, Nest
 from tinygraph.targets.llvm import philox, scalars, tiles, vmath
 from tinygraph.targets.llvm.contraction import Contraction
 from tinygraph.targets.llvm.convolution import ConvolutionPrinter
+from tinygraph.targets.llvm.draws import HEAVY, Draws, places
 from tinygraph.targets.llvm.looptree import (
     Leaf,
     Loop,
@@ -36,8 +37,6 @@ from tinygraph.targets.llvm.windows import recognise
 BODY = ir.FunctionType(ir.VoidType(), [PTR, I64, I64, I64])
 #: loops of at most this many iterations are written out
 UNROLL = 4
-#: expressions heavier than this are printed once, with a mask, rather than for full and partial vectors
-_HEAVY = 60
 
 
 class Slots:
@@ -66,7 +65,7 @@ class Kernel:
         self.exact = exact  # and must be
 
 
-class KernelPrinter(Reductions, Memory):
+class KernelPrinter(Reductions, Memory, Draws):
     """Prints one group. ``bits``: width of a vector register."""
 
     def __init__(self, group: Group, bits: int, name: str = "kernel", triple: str = "", features: str = ""):
@@ -91,6 +90,7 @@ class KernelPrinter(Reductions, Memory):
         self.skipped = unstored(self.tree, group.private)
         self._wide_private = has_vector_above(self.tree, group.outer)
         self.scratch = 0
+        self.share = 1  # iterations of the first loop that belong together
         self._places: dict[Buffer, int] = {}
         self._pointers: dict[Buffer, ir.Value] = {}
         self._numbers: dict[Any, ir.Value] = {}
@@ -133,7 +133,11 @@ class KernelPrinter(Reductions, Memory):
         for nest in self.group.nests:
             for x in [nest.expr, *loads(nest.expr)]:
                 widest = max(widest, np.dtype(x.dtype).itemsize)
-            if any(x.op in ("axis", "index") or x.dtype in ("int64", "float64") for x in postorder(nest.expr)):
+            numbers = places(nest.expr)
+            if any(
+                (x.op in ("axis", "index") or x.dtype in ("int64", "float64")) and id(x) not in numbers
+                for x in postorder(nest.expr)
+            ):
                 widest = 8
         return max(2, bits // (8 * widest))
 
@@ -152,7 +156,7 @@ class KernelPrinter(Reductions, Memory):
         self.top.branch(self.function.basic_blocks[1])
         first = self.group.nests[0]
         extent = first.extents[0] if parallel else 1
-        step, exact = 1 if self.convolution else self.lanes, False
+        step, exact = 1 if self.convolution else max(self.lanes, self.share), False
         if parallel and first in self.tiled and len(self.group.nests) == 1:
             s = self.tiled[first]
             step = s.tile.get(0, 1) * (s.width if s.vector_axis == 0 else s.rows if s.row_axis == 0 else 1)
@@ -321,6 +325,11 @@ class KernelPrinter(Reductions, Memory):
         """Full vectors, then what is left under a mask (heavy expressions: everything under a mask)."""
         b, lanes = self.b, self.lanes
         self.vector_depth = node.depth
+        drawn = self._drawn(node)
+        if drawn is not None:
+            self._drawing_loop(node, first, last, drawn)
+            self.vector_depth = None
+            return
 
         def masked(i: ir.Value) -> None:
             left = b.sub(last, i)
@@ -329,7 +338,7 @@ class KernelPrinter(Reductions, Memory):
             self._iteration(node, i)
             self.mask = None
 
-        if sum(n.expr.weight for n in node.nests) > _HEAVY:
+        if sum(n.expr.weight for n in node.nests) > HEAVY:
             self._loop(first, last, lanes, masked)
         else:
             span = b.sub(last, first)

@@ -46,7 +46,7 @@ def _is_long(nest: Nest) -> bool:
 
 
 def _part(nest: Nest, k: int, start: int, each: int, count: int, partial: Buffer, place: int) -> Nest:
-    """``count`` runs of ``each`` points of axis ``k`` from ``start`` on, an axis before the others, into ``partial``."""
+    """``count`` runs of ``each`` points of axis ``k`` from ``start`` on, an axis before others, into ``partial``."""
 
     def access(a: Access) -> Access:
         s = a.strides

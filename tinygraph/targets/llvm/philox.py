@@ -10,28 +10,26 @@ _M0, _M1 = 0xD2511F53, 0xCD9E8D57
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
 
 
-def _product(b: ir.IRBuilder, x: ir.Value, multiplier: int, lanes: int) -> tuple[ir.Value, ir.Value]:
-    """High and low half of a 32 by 32 bit product."""
-    wide_type = ir.VectorType(I64, lanes) if lanes else I64
-    half_type = ir.VectorType(I32, lanes) if lanes else I32
-    wide = b.mul(b.zext(x, wide_type), constant(multiplier, "uint64", lanes))
-    return b.trunc(b.lshr(wide, constant(32, "uint64", lanes)), half_type), b.trunc(wide, half_type)
-
-
 def block(b: ir.IRBuilder, key0: ir.Value, key1: ir.Value, counter: ir.Value, lanes: int) -> list[ir.Value]:
-    """The four words at a 64-bit counter."""
+    """The four words at a 64-bit counter.
+
+    Words are kept in the low halves of 64-bit lanes, with anything above: products of low halves need no more.
+    """
+    wide = ir.VectorType(I64, lanes) if lanes else I64
     half = ir.VectorType(I32, lanes) if lanes else I32
-    c0 = b.trunc(counter, half)
-    c1 = b.trunc(b.lshr(counter, constant(32, "uint64", lanes)), half)
-    c2 = c3 = constant(0, "uint32", lanes)
+    low, thirty_two = constant(0xFFFFFFFF, "uint64", lanes), constant(32, "uint64", lanes)
+    key0, key1 = b.zext(key0, wide), b.zext(key1, wide)
+    c0, c1 = counter, b.lshr(counter, thirty_two)
+    c2 = c3 = constant(0, "uint64", lanes)
     for r in range(10):
         if r:
-            key0 = b.add(key0, constant(_W0, "uint32", lanes))
-            key1 = b.add(key1, constant(_W1, "uint32", lanes))
-        high0, low0 = _product(b, c0, _M0, lanes)
-        high1, low1 = _product(b, c2, _M1, lanes)
-        c0, c1, c2, c3 = b.xor(b.xor(high1, c1), key0), low1, b.xor(b.xor(high0, c3), key1), low0
-    return [c0, c1, c2, c3]
+            key0 = b.add(key0, constant(_W0, "uint64", lanes))
+            key1 = b.add(key1, constant(_W1, "uint64", lanes))
+        first = b.mul(b.and_(c0, low), constant(_M0, "uint64", lanes))
+        second = b.mul(b.and_(c2, low), constant(_M1, "uint64", lanes))
+        c0, c1 = b.xor(b.xor(b.lshr(second, thirty_two), c1), key0), second
+        c2, c3 = b.xor(b.xor(b.lshr(first, thirty_two), c3), key1), first
+    return [b.trunc(c, half) for c in (c0, c1, c2, c3)]
 
 
 def word(b: ir.IRBuilder, key0: ir.Value, key1: ir.Value, counter: ir.Value, element: ir.Value, lanes: int) -> ir.Value:
