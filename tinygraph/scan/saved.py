@@ -79,8 +79,8 @@ class Keeping:
         if self._stackable is None or v not in self._stackable:
             return True
         op = v.owner.op  # type: ignore[union-attr]
-        if isinstance(op, _SHAPES):
-            return False
+        if isinstance(op, _SHAPES):  # of what the step is given they need nothing stored, and stay known sizes
+            return v.owner.inputs[0].owner is None  # type: ignore[union-attr]
         if isinstance(op, _VIEWS):
             return True
         if isinstance(op, Elemwise) and op.scalar_op.name in _CHEAP:
