@@ -48,8 +48,27 @@ def test_the_trace_opens_as_chrome_trace_events(tmp_path):
     f = profiled("numpy")
     f.profile.chrome_trace(tmp_path / "trace.json")
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    events = [e for e in events if e["ph"] == "X"]
     assert len(events) == 3 * len(f.profile.entries)
     assert {"name", "ph", "ts", "dur", "pid", "tid"} <= set(events[0]) and events[0]["ph"] == "X"
+
+
+@pytest.mark.parametrize("target", ["numpy", "llvm"])
+def test_the_trace_keeps_to_the_format(tmp_path, target):
+    """Google's "Trace Event Format": a JSON object, complete events in microseconds, nested or apart on each thread."""
+    profiled(target).profile.chrome_trace(tmp_path / "trace.json")
+    trace = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"), parse_constant=lambda name: pytest.fail(name))
+    assert set(trace) <= {"traceEvents", "displayTimeUnit", "otherData", "systemTraceEvents", "stackFrames"}
+    assert trace["displayTimeUnit"] in ("ms", "ns")
+    for e in trace["traceEvents"]:
+        assert e["ph"] in "BEXiICnbeSTFpPMNODstfvVR" and len(e["ph"]) == 1
+        assert isinstance(e["name"], str) and isinstance(e["pid"], int) and isinstance(e["tid"], int)
+        if e["ph"] == "X":
+            assert e["ts"] >= 0 and e["dur"] >= 0 and isinstance(e["cat"], str) and isinstance(e["args"], dict)
+        if e["ph"] == "M":
+            assert e["name"] in ("process_name", "thread_name") and isinstance(e["args"]["name"], str)
+    spans = sorted((e["ts"], e["ts"] + e["dur"]) for e in trace["traceEvents"] if e["ph"] == "X")
+    assert all(end <= begin + 1e-3 for (_, end), (begin, _) in zip(spans, spans[1:], strict=False))
 
 
 def test_functions_may_share_a_profile():

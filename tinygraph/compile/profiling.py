@@ -112,7 +112,11 @@ class Profile:
     def chrome_trace(self, file: str | Path) -> None:
         """Write the calls as a trace that Perfetto and chrome://tracing open."""
         start = min((b for _, b, _ in self.events), default=0.0)
-        events = [
+        names = (("process_name", "tinygraph"), ("thread_name", self.name))
+        events: list[dict[str, Any]] = [
+            {"name": kind, "ph": "M", "pid": 1, "tid": 1, "args": {"name": name}} for kind, name in names
+        ]
+        events += [
             {
                 "name": self.entries[key].label, "cat": self.entries[key].kind, "ph": "X", "pid": 1, "tid": 1,
                 "ts": (begin - start) * 1e6, "dur": (end - begin) * 1e6,
