@@ -30,7 +30,8 @@ extern "C" __global__ void @name@_rows(i64 kept, i64 reduced, @name@_value* __re
     EACH_VECTOR(kept) {
         const i64 k = vector;
         @name@_value total = @identity@;
-        for (i64 r = share_begin + threadIdx.x; inside && r < share_end; r += blockDim.x) {
+#pragma unroll 4
+        for (i64 r = share_begin + threadIdx.x; r < (inside ? share_end : 0); r += blockDim.x) {
             @name@_value value;
             @element@
             total = combine(total, value);
@@ -53,7 +54,8 @@ extern "C" __global__ void __launch_bounds__(256, 4) @name@_columns(i64 kept, i6
     for (i64 first = (i64)blockIdx.x * 32; first < kept; first += (i64)gridDim.x * 32) {
         const i64 k = first + threadIdx.x;
         @name@_value total = @identity@;
-        for (i64 r = share_begin + threadIdx.y; k < kept && r < share_end; r += 8) {
+#pragma unroll 4
+        for (i64 r = share_begin + threadIdx.y; r < (k < kept ? share_end : 0); r += 8) {
             @name@_value value;
             @element@
             total = combine(total, value);

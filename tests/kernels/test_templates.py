@@ -90,7 +90,7 @@ def test_reduction_with_an_epilogue(kept, reduced, layout, splits):
 
 def test_rows_computes_softmax_as_one_nest():
     source = kernels.render(
-        "rows.cuh", name="softmax_nest", scratch_type="float", definitions="",
+        "rows.cuh", name="softmax_nest", threads=128, scratch_type="float", definitions="",
         parameters="const float* x, float* y, i64 size",
         body="""
 float largest = Limits<float>::lowest();

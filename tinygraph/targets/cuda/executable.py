@@ -16,6 +16,7 @@ from tinygraph.program.instructions import Buffer, Program, Ref
 from tinygraph.targets.cuda import modules
 from tinygraph.targets.cuda.device import Device, OutOfDeviceMemory
 from tinygraph.targets.cuda.kernel import Tuning
+from tinygraph.targets.cuda.picked import resolve
 from tinygraph.targets.cuda.printer import ProgramPrinter
 from tinygraph.targets.cuda.schedule import may_group
 from tinygraph.targets.cuda.staging import stage
@@ -31,6 +32,7 @@ class CudaExecutable:
     """A program compiled for a device. Calls from several threads each take a workspace of their own."""
 
     def __init__(self, program: Program, device: Device, options: Any = None):
+        resolve(program)
         fuse(program, may_group, in_place=False)
         self.program = program
         self.device = device

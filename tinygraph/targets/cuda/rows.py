@@ -11,6 +11,9 @@ from tinygraph.targets.cuda.points import finish, start, total_type
 from tinygraph.targets.cuda.scalars import FUNCTORS, accumulator, combined
 from tinygraph.targets.cuda.writer import Access, Axes, Parameters, Statements, index_type
 
+#: rows of so many elements get blocks that are wider by this factor
+_LONG, _WIDE = 8192, 4
+
 
 def print_rows(nests: Sequence[Nest], outer: int, unstored: set[Buffer], tuning: Tuning) -> Kernel:
     """One kernel; each nest's axes after the first ``outer`` are either all parallel or all reduced."""
@@ -27,7 +30,8 @@ def print_rows(nests: Sequence[Nest], outer: int, unstored: set[Buffer], tuning:
         if _must_wait(nest, nests[position + 1 :], store):
             lines.append("__syncthreads();")
     width = 32
-    while width < tuning.threads and width * 2 < longest:
+    # few long rows at a time: what a pass has read, the next one finds in the cache
+    while width < tuning.threads * (_WIDE if longest >= _LONG else 1) and width * 2 < longest:
         width *= 2
     per_block = max(1, tuning.threads // width)
     count = 1
@@ -35,7 +39,8 @@ def print_rows(nests: Sequence[Nest], outer: int, unstored: set[Buffer], tuning:
         count *= e
     body = "\n".join(p.prologue + lines)
     return printed("rows", "rows.cuh", p, [("i64", count)], covering(count, per_block, tuning), (width, per_block),
-                   parameters=p.text, definitions="", scratch_type=_scratch(nests), body=body)  # fmt: skip
+                   parameters=p.text, definitions="", threads=width * per_block, scratch_type=_scratch(nests),
+                   body=body)  # fmt: skip
 
 
 def _must_wait(nest: Nest, later: Sequence[Nest], store: bool) -> bool:
@@ -70,7 +75,7 @@ def _pass(nest: Nest, p: Parameters, rows: Axes, inner: Axes, registers: dict[Ac
 
 
 def _loop_head(size: int, p: Parameters) -> str:
-    return f"for (i64 r = threadIdx.x; inside && r < {p.number(size)}; r += blockDim.x) {{"
+    return f"#pragma unroll 4\nfor (i64 r = threadIdx.x; r < (inside ? {p.number(size)} : 0); r += blockDim.x) {{"
 
 
 def _alone(nest: Nest, p: Parameters, rows: Axes, registers: dict[Access, str], name: str, store: bool) -> list[str]:

@@ -9,9 +9,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tinygraph.lower.fuse import aligned_depth
+from tinygraph.lower.inline import remap
+from tinygraph.program.expr import Access, Expr
 from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, Loop, Nest
 from tinygraph.targets.cuda.points import points
 from tinygraph.targets.cuda.products import Roles, is_product, roles
@@ -22,6 +24,8 @@ from tinygraph.targets.cuda.writer import normal
 SHORT = 32
 #: nests of one kernel
 _NESTS = 24
+#: the largest expression that passes over rows compute again instead of storing it
+_AGAIN = 40
 
 
 @dataclass
@@ -60,6 +64,9 @@ def schedule(instructions: Sequence[Instruction]) -> dict[Instruction, list[Run]
             found[i] = split([i])
         elif isinstance(i, Group):
             found[i] = split(i.nests)
+            for r in found[i]:
+                if r.form == "rows":
+                    _recompute(i, r)
             _keep_in_registers(i, found[i])
     return found
 
@@ -143,6 +150,40 @@ def _row_depth(nests: Sequence[Nest]) -> int:
         count *= e
     longest = max(n.points for n in nests) // max(count, 1)
     return depth if 4 <= longest <= 1 << 16 and (count >= 32 or longest <= 4096) else 0
+
+
+def _recompute(group: Group, run: Run) -> None:
+    """Let passes over rows compute again what an earlier pass would store for them: memory is slower.
+
+    ``e = exp(x - m)``, ``s = sum(e)``, ``y = e / s``  ->  ``s = sum(exp(x - m))``, ``y = exp(x - m) / s``.
+    """
+    for position, nest in enumerate(run.nests):
+        b = nest.out.buffer
+        inner = any(e != 1 for e in nest.extents[run.outer :])
+        if b not in group.private or not inner or not _plain(nest) or nest.expr.weight > _AGAIN:
+            continue
+        place = normal(nest.out, nest.extents)
+        readers = [n for n in run.nests if any(a.buffer is b for a in n.accesses())]
+        same = all(n.extents == nest.extents and normal(a, n.extents) == place and not _in_address(n, b)
+                   for n in readers for a in n.accesses() if a.buffer is b)  # fmt: skip
+        inputs = set(nest.reads())
+        steady = not any(n.out.buffer in inputs or n.out.buffer is b for n in run.nests[position + 1 :])
+        if not readers or not same or not steady:
+            continue
+        axes = list(range(len(nest.extents)))
+
+        def read(a: Access, b: Buffer = b, e: Expr = nest.expr) -> Expr | None:
+            return e if a.buffer is b else None
+
+        for n in readers:
+            run.nests[run.nests.index(n)] = replace(n, expr=remap(n.expr, axes, len(axes), read))
+        run.nests.remove(nest)
+        group.private.discard(b)
+        return _recompute(group, run)
+
+
+def _plain(nest: Nest) -> bool:
+    return nest.combine is None and not nest.accumulate and nest.out.dynamic is None
 
 
 def _keep_in_registers(group: Group, runs: Sequence[Run]) -> None:
