@@ -71,6 +71,28 @@ def test_histories_and_gradients_are_those_of_the_numpy_target(dtype, sizes):
     assert_close(found, expected, dtype)
 
 
+def test_matrices_may_lie_in_any_way(programs):
+    """Rows, columns, or every second element of each."""
+    for turn in (lambda w: w[:21, :21], lambda w: w[:21, :21].T, lambda w: w[::2, ::2]):
+        x, w = T.dmatrix("x"), T.dmatrix("w")
+        out, _ = tinygraph.scan(lambda h, w: T.tanh(T.dot(h, w)), outputs_info=[x], non_sequences=[turn(w)], n_steps=4)
+        rng = np.random.default_rng(0)
+        values = rng.standard_normal((9, 21)), rng.standard_normal((42, 42))
+        found, expected = (function([x, w], out, mode=Mode(target=t))(*values) for t in ("llvm", "numpy"))
+        assert_close([found], [expected], "float64")
+        assert any(isinstance(i, Pack) for i in programs.pop().program.instructions)
+
+
+def test_rows_of_a_table_are_read_and_added_to_whole():
+    """Embeddings: the index of a row is one for all its elements, so that they are vectors."""
+    w, i = T.matrix("w", dtype="float32"), T.ivector("i")
+    picked = w[i] * 2 + 1
+    cost = (picked * picked).sum()
+    values = np.random.default_rng(0).standard_normal((7, 37)).astype("float32"), np.array([3, 0, 3, -1, 6], "int32")
+    outs = [function([w, i], [picked, grad(cost, w)], mode=Mode(target=t))(*values) for t in ("llvm", "numpy")]
+    assert_close(*outs, "float32")
+
+
 def test_weights_are_packed_once_before_the_loop(programs):
     recurrent(simple, "float32", 5, 8, 64, targets=["llvm"])
     (x,) = programs

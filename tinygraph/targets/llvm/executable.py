@@ -22,6 +22,7 @@ from tinygraph.targets.llvm import panels
 from tinygraph.targets.llvm.collapse import collapsed
 from tinygraph.targets.llvm.gemm import OwnProduct, own_shape
 from tinygraph.targets.llvm.packing import Pack, Packed, pack_products
+from tinygraph.targets.llvm.panel_copies import layout, pack_text
 from tinygraph.targets.llvm.parts import in_parts
 from tinygraph.targets.llvm.printed import kernel
 from tinygraph.targets.llvm.products import as_product, product_text
@@ -183,8 +184,8 @@ class LlvmExecutable:
         elif isinstance(i, Loop):
             self._shared_loop(i)
         elif isinstance(i, Pack):
-            library = load(panels.pack_text(i.panels.dtype, i.shape.width))
-            self._kernel(library, i.slots(), i.extent, 0, i)
+            library = load(pack_text(i.panels.dtype, i.shape, layout(*i.strides)))
+            self._kernel(library, i.slots(), i.extent, int(i.panels.size > _SERIAL_BELOW and self.threads > 1), i)
         elif isinstance(i, Packed):
             self._packed(i)
         else:

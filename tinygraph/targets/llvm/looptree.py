@@ -119,7 +119,7 @@ def quality(node: Loop, lanes: int) -> int:
     d = node.depth
     worst = GOOD
     for nest in node.nests:
-        if nest.out.dynamic is not None:
+        if nest.out.dynamic is not None and (nest.kinds[d] == "r" or _moves(nest.out, d)):
             return IMPOSSIBLE
         step = nest.out.strides[d]
         if nest.kinds[d] == "p" and step != 1:

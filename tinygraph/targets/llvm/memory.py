@@ -49,11 +49,13 @@ class Memory:
             return self._read_lanes(a, base, offset, dtype)
         if a.dynamic is not None:
             index = self.value(a.dynamic)
-            width = max(self._width(index), self.lanes if step is not None else 0)
-            index = b.add(splat(b, offset, width), splat(b, index, width)) if width else b.add(offset, index)
-            if step is not None:
-                index = b.add(index, self._lane_steps(a))
-            return self._gather(base, index, dtype, width)
+            width = self._width(index)
+            if width:
+                index = b.add(splat(b, offset, width), index)
+                if step is not None:
+                    index = b.add(index, self._lane_steps(a))
+                return self._gather(base, index, dtype, width)
+            offset = b.add(offset, index)  # one place for all lanes: what lies from there on is read as it lies
         if step is None:
             at = b.gep(base, [offset], source_etype=memory)
             return self._loaded(b.load(at, align=_align(dtype), typ=memory), dtype, 0)

@@ -52,7 +52,8 @@ class Pack(Instruction):
         return -(-self.columns // self.shape.width)
 
     def slots(self) -> list[Any]:
-        return [self.columns, self.inner, *self.strides, *_place(self.matrix), ("buffer", self.panels), *_START]
+        lines = self.shape.lines(self.inner)
+        return [self.columns, self.inner, *self.strides, lines, *_place(self.matrix), ("buffer", self.panels), *_START]
 
 
 @dataclass(eq=False, repr=False)
@@ -74,9 +75,9 @@ class Packed(Instruction):
         return [self.nest.out.buffer]
 
     def slots(self) -> list[Any]:
-        m = self.matrices
-        return [m.columns, m.inner, *m.left_steps, m.out_step, *_place(m.left), ("buffer", self.pack.panels), *_START,
-                *_place(self.nest.out)]  # fmt: skip
+        m, lines = self.matrices, self.pack.shape.lines(self.matrices.inner)
+        places = [*_place(m.left), ("buffer", self.pack.panels), *_START, *_place(self.nest.out)]
+        return [m.columns, m.inner, *m.left_steps, m.out_step, lines, *places]
 
 
 def _place(a: Access) -> list[Any]:
@@ -134,7 +135,7 @@ class _Fixed:
         if found.rows < _LEAST_ROWS or nest.points < _LEAST_WORK:
             return None
         shape = panels.best_shape(nest.dtype, self.bits, found.rows, found.columns)
-        size = -(-found.columns // shape.width) * shape.width * found.inner
+        size = -(-found.columns // shape.width) * shape.width * shape.lines(found.inner)
         buffer = Buffer(len(self.program.buffers), nest.dtype, size, "temp")
         pack = Pack(found.right, found.inner, found.columns, found.right_steps, shape, buffer, origin=g.origin,
                     label="pack")  # fmt: skip

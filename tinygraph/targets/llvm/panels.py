@@ -37,6 +37,10 @@ class Shape:
         """Columns of a panel."""
         return self.vectors * self.lanes
 
+    def lines(self, inner: int) -> int:
+        """Rows that a panel has room for: whole squares, as they are transposed."""
+        return -(-inner // self.lanes) * self.lanes
+
 
 #: rows and vectors of tiles, by how many vector registers there are beside the operands
 _TILES = {32: ((6, 4), (8, 3), (12, 2), (16, 1)), 16: ((3, 4), (4, 3), (6, 2), (8, 1))}
@@ -104,19 +108,21 @@ class TableKernel:
         b.position_at_end(after)
 
 
-_EACH = 2 + 2 * PARAMS
+#: numbers that a place takes in a table
+EACH = 2 + 2 * PARAMS
 
 
 @cache
 def product_text(dtype: str, shape: Shape, accumulate: bool) -> str:
     """Rows ``begin .. end`` of ``out = left @ packed`` (or ``+=``).
 
-    Table: columns, inner, strides of left (row, inner) and of out (row); then the places of left, packed and out.
+    Table: columns, inner, strides of left (row, inner) and of out (row), lines of a panel; then the places of left,
+    packed and out.
     """
     k = TableKernel("panels_product", dtype)
     b = k.b
-    columns, inner, row_step, inner_step, out_step = (k.slot(i) for i in range(5))
-    left, packed, out = (k.place(5 + i * _EACH) for i in range(3))
+    columns, inner, row_step, inner_step, out_step, lines = (k.slot(i) for i in range(6))
+    left, packed, out = (k.place(6 + i * EACH) for i in range(3))
     tile = Tile(k, dtype, shape, inner, inner_step, accumulate)
     zero, width = ir.Constant(I64, 0), shape.width
 
@@ -128,7 +134,7 @@ def product_text(dtype: str, shape: Shape, accumulate: bool) -> str:
                 places = [b.add(i, ir.Constant(I64, r)) for r in range(height)]
                 lefts = [k.at(left, b.mul(r, row_step)) for r in places]
                 outs = [k.at(out, b.add(b.mul(r, out_step), j)) for r in places]
-                tile.print(lefts, k.at(packed, b.mul(j, inner)), outs, b.sub(columns, j))
+                tile.print(lefts, k.at(packed, b.mul(j, lines)), outs, b.sub(columns, j))
 
             k.loop(first, last, height, band)
             first = b.sub(last, b.srem(b.sub(last, first), ir.Constant(I64, height)))
@@ -225,37 +231,3 @@ class Tile:
 
 def _declared(module: ir.Module, name: str, kind: ir.FunctionType) -> ir.Function:
     return module.globals.get(name) or ir.Function(module, kind, name)
-
-
-@cache
-def pack_text(dtype: str, width: int) -> str:
-    """Panels ``begin .. end`` of a matrix. Table: columns, inner, strides (inner, column); places of both."""
-    k = TableKernel("panels_pack", dtype)
-    b = k.b
-    columns, inner, inner_step, column_step = (k.slot(i) for i in range(4))
-    source, packed = (k.place(4 + i * _EACH) for i in range(2))
-    size = ir.Constant(I64, width)
-    zero = ir.Constant(I64, 0)
-
-    def panel(p: ir.Value) -> None:
-        first = b.mul(p, size)
-        target = k.at(packed, b.mul(first, inner))
-        left = b.sub(columns, first)
-        used = b.select(b.icmp_signed("<", left, size), left, size)
-
-        def row(i: ir.Value) -> None:
-            from_ = k.at(source, b.add(b.mul(i, inner_step), b.mul(first, column_step)))
-            to = k.at(target, b.mul(i, size))
-
-            def one(j: ir.Value) -> None:
-                x = b.load(k.at(from_, b.mul(j, column_step)), align=k.bytes, typ=k.number)
-                b.store(x, k.at(to, j), align=k.bytes)
-
-            k.loop(zero, used, 1, one)
-            k.loop(used, size, 1, lambda j: b.store(ir.Constant(k.number, 0.0), k.at(to, j), align=k.bytes))
-
-        k.loop(zero, inner, 1, row)
-
-    k.loop(k.begin, k.end, 1, panel)
-    b.ret_void()
-    return str(k.module)
