@@ -26,6 +26,10 @@ class IndexOutOfRange(TinygraphError, IndexError):
     """An index outside the indexed dimension."""
 
 
+class OutOfBuffer(TinygraphError, RuntimeError):
+    """Compiled code reached outside of its memory: a fault of this library, found under ``bounds_check``."""
+
+
 class MissingInputError(TinygraphError, ValueError):
     """A graph needs a variable that is neither an input, a shared variable nor a constant."""
 

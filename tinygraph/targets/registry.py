@@ -59,7 +59,8 @@ class LlvmTarget:
             raise TargetUnavailable("the llvm target needs llvmlite: pip install tinygraph[jit]") from error
         from tinygraph.targets.llvm.executable import LlvmExecutable
 
-        return LlvmExecutable(program, getattr(options, "threads", 0) or available_cpus())
+        threads = getattr(options, "threads", 0) or available_cpus()
+        return LlvmExecutable(program, threads, checked=getattr(options, "bounds_check", False))
 
 
 class CudaTarget:

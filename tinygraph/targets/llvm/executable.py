@@ -19,6 +19,7 @@ from tinygraph.program.instructions import (
 )
 from tinygraph.targets.llvm import machine as vm
 from tinygraph.targets.llvm import panels
+from tinygraph.targets.llvm.checked import CheckedWorkspace
 from tinygraph.targets.llvm.collapse import collapsed
 from tinygraph.targets.llvm.gemm import OwnProduct, own_shape
 from tinygraph.targets.llvm.packing import Pack, Packed, pack_products
@@ -85,9 +86,13 @@ def _is_tiled(n: Nest) -> bool:
 
 
 class LlvmExecutable:
-    """A program compiled to machine code. Calls from several threads each take a workspace of their own."""
+    """A program compiled to machine code. Calls from several threads each take a workspace of their own.
 
-    def __init__(self, program: Program, threads: int = 1):
+    ``checked``: kernels compare every access with the extent of its buffer, and every buffer lies between guards.
+    """
+
+    def __init__(self, program: Program, threads: int = 1, checked: bool = False):
+        self.checked = checked
         fuse(program, may_group)
         self.program = program
         self.machine = vm.machine()
@@ -111,9 +116,11 @@ class LlvmExecutable:
         pack_products(program, _engine().target.vector_bits)
         self.plan: MemoryPlan = plan_memory(program)
         self.table_index = {b: k for k, b in enumerate(program.buffers)}
-        #: for profiles: ``record(instruction, begin, end)``; each instruction is then a step of its own
+        #: for profiles: ``record(instruction, begin, end)``
         self.record = program.profile.register(program) if program.profile is not None else None
-        if self.record is None:
+        #: whether each instruction is a step of its own: ``steps`` then has a list for each
+        self.apart = self.record is not None or checked
+        if not self.apart:
             self.steps = self._block(program.instructions)
         else:
             self.steps = [self._block([i]) for i in program.instructions]
@@ -208,7 +215,7 @@ class LlvmExecutable:
             self._kernel(load(product_text(product.dtype)), product.slots, product.rows, grain, g)
             self.work += product.work // 8
             return
-        printed, digest = kernel(g, _engine())
+        printed, digest = kernel(g, _engine(), self.checked)
         library = load(printed.text, digest)
         self.texts.append((g.label, library))
         self.scratch = max(self.scratch, printed.scratch)
@@ -302,12 +309,13 @@ class LlvmExecutable:
         """``call(inputs, shareds, params, fresh) -> (outputs, updates)``, all of them fresh arrays."""
         pool = self._pool
         pop, push = pool.pop, pool.append
+        workspace = CheckedWorkspace if self.checked else Workspace
 
         def call(inputs: Any, shareds: Any, params: Any, fresh: Callable[..., Any]) -> tuple:
             try:
                 w = pop()
             except IndexError:
-                w = Workspace(self)
+                w = workspace(self)
             try:
                 return w.run(inputs, shareds, params, fresh)
             finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,30 +24,36 @@ _kernels: dict[str, dict[str, Any]] = {}
 _fresh: dict[str, str] = {}
 
 
-def kernel(group: Group, engine: Engine) -> tuple[Kernel, str]:
+def kernel(group: Group, engine: Engine, checked: bool = False) -> tuple[Kernel, str]:
     """The group's kernel, and the digest of its text; ``Kernel.text`` is a function that prints it."""
     names = Names()
-    description = names.group(group)
+    description = names.group(group) + (" checked" if checked else "")
+
+    def printer() -> KernelPrinter:
+        target = engine.target
+        return KernelPrinter(
+            group, target.vector_bits, triple=target.triple, features=target.features, checked=checked
+        )
 
     def text() -> str:
-        return _fresh.pop(record["digest"], None) or _printer(group, engine).print().text
+        return _fresh.pop(record["digest"], None) or printer().print().text
 
     record: Any = _kernels.get(description)
     if record is None:
-        record = _kernels[description] = _stored(description, names, group, engine)
+        record = _kernels[description] = _stored(description, names, printer, engine)
     slots = [names.slot(s) for s in record["slots"]]
     made = Kernel(text, slots, record["extent"], record["parallel"], record["scratch"], record["step"], record["exact"])
     return made, record["digest"]
 
 
-def _stored(description: str, names: Names, group: Group, engine: Engine) -> dict[str, Any]:
+def _stored(description: str, names: Names, printer: Callable[[], KernelPrinter], engine: Engine) -> dict[str, Any]:
     """The record of a group from the disk; printed if it is not there."""
     key = content_key("printed", _version(), engine.target, description)
     found = engine.cache.get(key) if engine.cache is not None else None
     if found is not None:
         record: dict[str, Any] = json.loads(found)
         return record
-    k = _printer(group, engine).print()
+    k = printer().print()
     record = {
         "digest": hashlib.sha256(k.text.encode()).hexdigest(), "slots": [names.as_data(s) for s in k.slots],
         "extent": k.extent, "parallel": k.parallel, "scratch": k.scratch, "step": k.step, "exact": k.exact,
@@ -56,11 +63,6 @@ def _stored(description: str, names: Names, group: Group, engine: Engine) -> dic
     if engine.cache is not None:
         engine.cache.put(key, json.dumps(record).encode())
     return record
-
-
-def _printer(group: Group, engine: Engine) -> KernelPrinter:
-    target = engine.target
-    return KernelPrinter(group, target.vector_bits, triple=target.triple, features=target.features)
 
 
 @cache
@@ -116,7 +118,7 @@ class Names:
         if not isinstance(s, tuple):
             return int(s)
         kind, what = s
-        if kind == "buffer":
+        if kind in ("buffer", "read", "write"):
             return [kind, self.buffers[what]]
         if kind == "bound":
             return [kind, next(k for k, b in enumerate(self.bounds) if b is what)]
@@ -127,6 +129,6 @@ class Names:
         if not isinstance(data, list):
             return data
         kind, what = data
-        if kind == "buffer":
+        if kind in ("buffer", "read", "write"):
             return kind, list(self.buffers)[what]
         return kind, self.bounds[what] if kind == "bound" else what

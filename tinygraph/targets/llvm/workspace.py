@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygraph.errors import IndexOutOfRange, TypeMismatch
+from tinygraph.errors import IndexOutOfRange, OutOfBuffer, TypeMismatch
 from tinygraph.program.instructions import Branch, Buffer, Host, Instruction, Loop, Ref, Routine
 from tinygraph.targets.blas_threads import single_threaded_blas
 from tinygraph.targets.llvm import machine as vm
+from tinygraph.targets.llvm.checks import OUTSIDE
 from tinygraph.targets.llvm.machine import address_of
 from tinygraph.targets.numpy.views import strided
 
@@ -62,7 +63,7 @@ class CallPrinter:
         objects = [f"id({self.names[b]})" for b in self.given if b.dtype != "object"]
         lines.append(f"pack(record, {vm.OBJECTS * 8}, {', '.join(objects)})" if objects else "")
         lines.append("numbers(params_at, 0, *params)" if program.params else "")
-        native = x.record is None and all(type(s) is NativeStep for s in x.steps)
+        native = not x.apart and all(type(s) is NativeStep for s in x.steps)
         outputs, updates = self._results(program.outputs), self._results(program.updates)
         if native and "None" not in outputs + updates:
             return [line for line in [*lines, *self._guarded(self._native()), f"return {outputs}, {updates}"] if line]
@@ -84,7 +85,7 @@ class CallPrinter:
                 continue
             name = self.names[r.buffer] = f"x{len(self.names)}"
             self.space[f"d_{r.dtype}"] = np.dtype(r.dtype)
-            maker = f"fresh({k}, " if kind == "update" else "empty("
+            maker = f"fresh({k}, " if kind == "update" and not self.x.checked else "empty("
             lines.append(f"{name} = {maker}{r.shape}, d_{r.dtype})")
         return lines
 
@@ -105,6 +106,17 @@ class CallPrinter:
         return [f"with {', '.join(guards)}:", *(f"    {line}" for line in lines)] if guards and lines else lines
 
 
+def described(b: Buffer) -> str:
+    """A buffer in words, for errors."""
+    return f"{b.kind} buffer {b.name or b.id} ({b.size} {b.dtype})"
+
+
+def _accessing(i: Any, what: str, buffer: Buffer) -> Any:
+    """The nest of a group that reads or writes a buffer, as far as it can be told."""
+    nests = [n for n in getattr(i, "nests", ()) if buffer in (n.writes() if what == "write" else n.reads())]
+    return next((n for n in nests if n.source is not None), i)
+
+
 def _list(names: Any) -> str:
     return f"[{', '.join(names)}]"
 
@@ -114,13 +126,14 @@ class Workspace:
 
     def __init__(self, x: LlvmExecutable):
         self.x = x
-        self.block = np.empty(x.plan.peak + x.threads * x.scratch + 128, dtype=np.uint8)
+        offsets, peak = self._layout()
+        self.block = np.empty(peak + x.threads * x.scratch + 128, dtype=np.uint8)
         start = -address_of(self.block) % 64
         base = address_of(self.block) + start
         n = len(x.program.buffers)
         self.table = np.zeros(n + 1, dtype=np.int64)
         self.arrays: list[Any] = [None] * n
-        for buf, offset in x.plan.offsets.items():
+        for buf, offset in offsets.items():
             k = x.table_index[buf]
             self.table[k] = base + offset
             self.arrays[k] = np.ndarray((buf.size,), buf.dtype, self.block, start + offset)
@@ -132,8 +145,12 @@ class Workspace:
         self.error = np.zeros(4, dtype=np.int64)
         self.code = np.array(x.code or [vm.STOP, *[0] * 7], dtype=np.int64)
         self.kept: list[np.ndarray] = []
-        self._contexts(base + x.plan.peak)
+        self._contexts(base + peak)
         self._print()
+
+    def _layout(self) -> tuple[dict[Buffer, int], int]:
+        """Where the temporaries lie in the block, and how much they take."""
+        return self.x.plan.offsets, self.x.plan.peak
 
     def _contexts(self, scratch: int) -> None:
         x = self.x
@@ -141,10 +158,14 @@ class Workspace:
             numbers = np.array([self._number(s) for s in slots] or [0], dtype=np.int64)
             context = np.array(
                 [address_of(self.table), address_of(self.params), address_of(numbers), scratch, x.scratch,
-                 address_of(self.error)], dtype=np.int64,
+                 address_of(self.error), *self._more_context()], dtype=np.int64,
             )  # fmt: skip
             self.kept += [numbers, context]
             self.code[position] = address_of(context)
+
+    def _more_context(self) -> list[int]:
+        """What else kernels read from their contexts."""
+        return []
 
     def _number(self, s: Any) -> int:
         if not isinstance(s, tuple):
@@ -152,8 +173,8 @@ class Workspace:
         kind, what = s
         if kind == "buffer":
             return self.x.table_index[what]
-        if kind == "bound":
-            return self.x.bound_number(what)
+        if kind in ("bound", "read", "write"):
+            return self.x.bound_number(what if kind == "bound" else (kind, what))
         return self.x.param_index[what] if what is not None else len(self.x.param_index)  # the last stays 0
 
     def _print(self) -> None:
@@ -173,7 +194,7 @@ class Workspace:
         self.record_at = ctypes.c_void_p(address_of(self.record))
         native = machine.call_briefly if x.work < _SHORT and not x.uses_blas else machine.call
         space: dict[str, Any] = {
-            **call.space, "record": self.record, "record_at": self.record_at, "params_at": self.params,
+            **call.space, **self._names(), "record": self.record, "record_at": self.record_at, "params_at": self.params,
             "pack": struct.Struct(f"={len(slots)}q").pack_into, "native": native, "failed": self._not_run,
             "numbers": struct.Struct(f"={len(x.program.params)}q").pack_into, "blas": single_threaded_blas,
             "guard": machine.pool.interruptible(), "hold": self._hold, "release": self._release,
@@ -181,6 +202,10 @@ class Workspace:
         }  # fmt: skip
         exec(call.code, space)
         self.run: Callable[..., tuple] = space["run"]
+
+    def _names(self) -> dict[str, Any]:
+        """What else the printed call uses, or uses instead."""
+        return {}
 
     # -- what a printed call uses if it is not native from end to end ---------------------------------------------
 
@@ -200,14 +225,19 @@ class Workspace:
 
     def _program(self) -> None:
         """The whole program; instruction by instruction where they are timed."""
-        record = self.x.record
-        if record is None:
+        if not self.x.apart:
             self._steps(self.x.steps)
             return
+        record = self.x.record
         for k, steps in enumerate(self.x.steps):
             begin = time.perf_counter()
             self._steps(steps)
-            record(k, begin, time.perf_counter())
+            if record is not None:
+                record(k, begin, time.perf_counter())
+            self._after(k)
+
+    def _after(self, k: int) -> None:
+        """Called after instruction ``k`` where each is a step of its own."""
 
     def _collect(self, outputs: list[Any], updates: list[Any]) -> tuple[list[Any], list[Any]]:
         """Results that lie in the program's memory, or that the run made."""
@@ -246,11 +276,17 @@ class Workspace:
         """The machine stopped at an instruction: a bad index, or Ctrl-C."""
         if not self.error[0]:
             raise KeyboardInterrupt
-        _, bad, size, check = (int(v) for v in self.error)
+        kind, bad, size, check = (int(v) for v in self.error)
         self.error[:] = 0
+        i, bound = self.x.origin_of.get(at), self.x.bounds[check]
         error: Any = IndexOutOfRange(f"index {bad} is out of range for a dimension of size {size}")
-        i = self.x.origin_of.get(at)
-        error._source = getattr(self.x.bounds[check], "source", None) or getattr(i, "source", None)
+        if kind == OUTSIDE:
+            what, buffer = bound
+            i = _accessing(i, what, buffer)
+            error = OutOfBuffer(
+                f"{getattr(i, 'label', '')}: a {what} {bad} bytes from the start of {described(buffer)} of {size} bytes"
+            )
+        error._source = getattr(bound, "source", None) or getattr(i, "source", None)
         raise error
 
     # -- what needs Python ----------------------------------------------------------------------------------------
