@@ -41,27 +41,27 @@ class Contraction:
     def print(self, first: ir.Value | None = None, last: ir.Value | None = None) -> None:
         """The whole; ``first`` and ``last`` bound the loop at ``depth``."""
         p = self.p
-        start = {a: p._offset(a) for a in {self.s.first, self.s.second, self.nest.out}}
+        start = {a: p._offset(a) for a in (self.s.first, self.s.second, self.nest.out)}
         span = None if first is None else (first, last)
         s = self.s
         if not s.block:
             self._outer(start, span, None, None)
             return
-        extent, block = self.nest.extents[s.block_axis], s.block
-        whole = extent - extent % block
+        n, block = p._slot(self.nest.extents[s.block_axis]), ir.Constant(I64, s.block)
 
-        def blocks(i: ir.Value, size: int) -> None:
+        def blocks(i: ir.Value) -> None:
             clear = self.b.icmp_signed("==", i, ir.Constant(I64, 0))
+            left = self.b.sub(n, i)
+            size = self.b.select(self.b.icmp_signed("<", left, block), left, block)
             self._outer(self._moved(start, s.block_axis, i), span, size, clear)
 
-        if whole:
-            p._loop(ir.Constant(I64, 0), ir.Constant(I64, whole), block, lambda i: blocks(i, block))
-        if extent % block:
-            blocks(ir.Constant(I64, whole), extent % block)
+        p._loop(ir.Constant(I64, 0), n, s.block, blocks)
 
     # -- loops over results ---------------------------------------------------------------------------------------
 
-    def _outer(self, offsets: dict[Access, ir.Value], span: Any, block: int | None, clear: ir.Value | None) -> None:
+    def _outer(
+        self, offsets: dict[Access, ir.Value], span: Any, block: ir.Value | None, clear: ir.Value | None
+    ) -> None:
         axes = [k for k in self.axes if self.nest.kinds[k] == "p"]
         self._walk(axes, 0, offsets, {}, span, lambda o, parts: self._tile(o, parts, block, clear))
 
@@ -106,9 +106,10 @@ class Contraction:
             yield Part(whole, extent, -(-left // unit), left % unit)
 
     def _running_parts(self, k: int, span: Any, size: int) -> Iterator[Part]:
-        """The parts of the axis that threads share: shares are multiples of the tile, but for the last."""
+        """The parts of the axis that threads share: whole tiles, then results by themselves, however many there are."""
         first, last = span
-        step = size * self._unit(k)
+        unit = self._unit(k)
+        step = size * unit
         if step == 1:
             yield Part(first, last, 1)
             return
@@ -116,9 +117,10 @@ class Contraction:
         whole = b.add(first, b.mul(b.sdiv(b.sub(last, first), ir.Constant(I64, step)), ir.Constant(I64, step)))
         yield Part(first, whole, size)
         left = self.nest.extents[k] % step
-        if left:
-            n = -(-left // self._unit(k))
-            yield Part(whole, last, n, left % self._unit(k))
+        if unit == 1:
+            yield Part(whole, last, 1)
+        elif left:
+            yield Part(whole, last, -(-left // unit), left % unit)
 
     def _moved(self, offsets: dict[Access, ir.Value], k: int, i: ir.Value) -> dict[Access, ir.Value]:
         out = {}
@@ -133,7 +135,7 @@ class Contraction:
     # -- a tile of results ----------------------------------------------------------------------------------------
 
     def _tile(
-        self, offsets: dict[Access, ir.Value], parts: dict[int, Part], block: int | None, clear: ir.Value | None
+        self, offsets: dict[Access, ir.Value], parts: dict[int, Part], block: ir.Value | None, clear: ir.Value | None
     ) -> None:
         b, s = self.b, self.s
         first = [*product(*[[(k, j) for j in range(parts[k].size)] for k, _ in s.first_tile])]
@@ -168,22 +170,15 @@ class Contraction:
             self._store_sums(offsets, cells, clear)
 
     def _reduce(
-        self, axes: Sequence[int], offsets: dict[Access, ir.Value], block: int | None, cells: dict[Any, ir.Value],
+        self, axes: Sequence[int], offsets: dict[Access, ir.Value], block: ir.Value | None, cells: dict[Any, ir.Value],
         term: Callable[[dict[Access, ir.Value], int, dict[Any, ir.Value]], None],
     ) -> None:  # fmt: skip
         """The loops of the sum, the vector's and its rows' axis innermost; short ones written out."""
         s = self.s
         axes = sorted(axes, key=lambda k: (k == s.vector_axis, k))
-        counts = {k: block if k == s.block_axis and block else self.nest.extents[k] for k in axes}
+        counts = {k: self.nest.extents[k] for k in axes}
         steps = {k: s.width if k == s.vector_axis else s.rows if k == s.row_axis else 1 for k in axes}
-        flat: set[int] = set()
-        weight = len(cells)
-        for k in reversed(axes):
-            turns = -(-counts[k] // steps[k])
-            if weight * turns > _UNROLLED:
-                break
-            weight *= turns
-            flat.add(k)
+        flat = self._written_out(axes, steps, len(cells))
 
         def written_out(at: int, o: dict[Access, ir.Value], mask: int) -> None:
             """What has no loop any more, with the sums in registers."""
@@ -206,6 +201,10 @@ class Contraction:
                 written_out(at, o, mask)
                 return
             k = axes[at]
+            if k == s.block_axis:
+                assert block is not None
+                self.p._loop(ir.Constant(I64, 0), block, 1, lambda i: walk(at + 1, self._moved(o, k, i), mask))
+                return
             n, step = counts[k], steps[k]
             whole = n - n % step
             if whole:
@@ -215,6 +214,16 @@ class Contraction:
                 walk(at + 1, self._moved(o, k, ir.Constant(I64, whole)), n - whole)
 
         walk(0, offsets, 0)
+
+    def _written_out(self, axes: Sequence[int], steps: dict[int, int], weight: int) -> set[int]:
+        """The innermost axes of the sum without loops: together not more than ``_UNROLLED`` multiplications."""
+        flat: set[int] = set()
+        for k in reversed(axes):
+            weight *= -(-self.nest.extents[k] // steps[k])
+            if weight > _UNROLLED or k == self.s.block_axis:
+                break
+            flat.add(k)
+        return flat
 
     # -- memory ---------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ from tinygraph.program.instructions import Nest
 
 #: points of a reduction that are summed before the sum is added to the result, where lanes are parts of one sum
 _BLOCK = 2048
+#: stands for the length of the axis that threads share
+_LONG = 1 << 20
 #: scalar multiplications below which a contraction is not worth a schedule of its own
 _SMALL = 512
 
@@ -126,6 +128,9 @@ def _tiles(
     seconds = [k for k in count if second.strides[k] and not first.strides[k] and count[k] > 1]
     if parallel and v in firsts:  # a row's vectors belong together: a partial one has a mask
         firsts = [v, *[k for k in reversed(firsts) if k != v]]
+    # how long the axis is that threads share, samples mostly, is not to decide on the code
+    shared = depth if depth == 0 and depth not in (v, u) else -1
+    count = {k: _LONG if k == shared else n for k, n in count.items()}
     best = None
     for a in _choices(firsts, count, v if parallel else -1):
         for b in _choices(seconds, count, -1):
@@ -137,7 +142,7 @@ def _tiles(
                 continue
             waste = 1.0
             for k, t in (*a, *b):
-                waste *= -(-count[k] // t) * t / count[k]
+                waste *= -(-count[k] // t) * t / count[k] if k != shared else 1.0
             loads = (m * rows + n) / (m * n) if parallel else (m + n) * rows / (m * n)
             latency = max(1.0, 8 / (m * n))
             far = sum(len(nest.extents) - k for k, _ in (*a, *b))  # inner axes are nearer in memory
@@ -196,8 +201,6 @@ def _blocked(nest: Nest, s: Schedule) -> Schedule:
         if kind == "r" and k != axes[0]:
             inner *= nest.extents[k]
     block = max(1, _BLOCK // inner)
-    if block >= nest.extents[axes[0]]:
-        return s
     return Schedule(s.first, s.second, s.vector_axis, s.row_axis, s.width, s.rows, s.parallel, s.first_tile,
                     s.second_tile, axes[0], block)  # fmt: skip
 
