@@ -1,1 +1,1 @@
-"""Measurements against PyTorch and JAX: ``make bench``."""
+"""Measurements against PyTorch, JAX and PyTensor: ``make bench``."""

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks import shapes
+from tests.benchmarks.compiling import compile_steps
 from tests.benchmarks.timing import compare
 
 #: work -> (function in the steps modules, its arguments)
@@ -40,7 +41,11 @@ WORKS: dict[str, tuple[str, tuple]] = {
     "layer norm 4096x1024 and its gradients": ("layer_norm", ()),
     "scalar a + b": ("scalar_add", ()),
 }
-PEERS = {"PyTorch": "tests.benchmarks.torch_steps", "JAX": "tests.benchmarks.jax_steps"}
+PEERS = {
+    "PyTorch": "tests.benchmarks.torch_steps",
+    "JAX": "tests.benchmarks.jax_steps",
+    "PyTensor": "tests.benchmarks.pytensor_peer",
+}
 
 
 def targets() -> list[str]:
@@ -158,6 +163,9 @@ def page(results: dict[str, Any]) -> str:
         if key in results:
             lines += ["", f"## {title}", "", "| what | seconds |", "| --- | --- |"]
             lines += [f"| {name} | {t:.2f} |" for name, t in results[key].items()]
+    if "compile steps" in results:
+        lines += ["", "## Compiling a training step", "", "| step | passes, s | program, s | in all, s |", "| --- | --- | --- | --- |"]
+        lines += [f"| {name} | {a:.2f} | {b:.2f} | {a + b:.2f} |" for name, (a, b) in results["compile steps"].items()]
     return "\n".join(lines) + "\n"
 
 
@@ -190,6 +198,10 @@ def main() -> None:
                 build, imports = first_result(call)
                 results.setdefault("first result", {})[f"{label} {target}"] = build
                 print(f"  {label} {target:10s} {build:6.2f}  ({imports:.2f})")
+        results["compile steps"] = compile_steps(targets())
+        print("\ncompiling a training step: passes, program, s")
+        for name, (a, b) in results["compile steps"].items():
+            print(f"  {name:28s} {a:6.2f} {b:6.2f}")
     if not args.only and not args.no_compile_times:
         results["compile"] = compile_times()
         print("\ncompile and first call, s")

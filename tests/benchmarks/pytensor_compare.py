@@ -184,6 +184,13 @@ def page(results: dict[str, dict[str, tuple[Figures, float]]], versions: str) ->
             duration = f"{t * 1e6:.1f} us" if t < 1e-3 else f"{t * 1e3:.2f} ms"
             sizes = " | ".join(f"{n / 1e3:.1f}" for n in f[1:])
             lines.append(f"| {work} | {name} | {f.instructions} | {sizes} | {duration} |")
+    lines += [
+        "", "An instruction is a node of PyTensor's function that does work, or an instruction of tinygraph's program; kB "
+        "moved count each instruction's operands and results once; the peak is that of temporaries and outputs. Apart "
+        "are new values of shared variables that are not written over the old ones: tinygraph keeps them apart until a call "
+        "has succeeded, so that one that fails changes nothing. PyTensor's C linker writes a product over the parameter "
+        "itself (`Gemm{inplace}`), which moves fewer bytes than a product and an update.",
+    ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
