@@ -25,6 +25,7 @@ from tinygraph.targets.llvm.gemm import OwnProduct, own_shape
 from tinygraph.targets.llvm.packing import Pack, Packed, pack_products
 from tinygraph.targets.llvm.panel_copies import layout, pack_text
 from tinygraph.targets.llvm.parts import in_parts
+from tinygraph.targets.llvm.pooled import PooledGradient, use_places
 from tinygraph.targets.llvm.printed import kernel
 from tinygraph.targets.llvm.products import as_product, product_text
 from tinygraph.targets.llvm.setters import setter_text
@@ -93,6 +94,7 @@ class LlvmExecutable:
 
     def __init__(self, program: Program, threads: int = 1, checked: bool = False):
         self.checked = checked
+        use_places(program, _engine().target.vector_bits)
         fuse(program, may_group)
         self.program = program
         self.machine = vm.machine()
@@ -195,6 +197,8 @@ class LlvmExecutable:
             self._kernel(library, i.slots(), i.extent, int(i.panels.size > _SERIAL_BELOW and self.threads > 1), i)
         elif isinstance(i, Packed):
             self._packed(i)
+        elif isinstance(i, PooledGradient):
+            self._pooled(i)
         else:
             raise NotImplementedError(type(i).__name__)
 
@@ -245,6 +249,15 @@ class LlvmExecutable:
         rows = i.matrices.rows
         large = i.nest.points > _LARGE_PRODUCT and self.threads > 1
         self._kernel(library, i.slots(), rows, -(-rows // self.threads) if large else 0, i)
+
+    def _pooled(self, i: PooledGradient) -> None:
+        library = load(i.text())
+        self.texts.append((i.label, library))
+        self.scratch = max(self.scratch, i.scratch)
+        self.work += i.work
+        shared = self.threads > 1 and i.work > _SERIAL_BELOW
+        grain = -(-i.extent // (2 * self.threads)) if shared else 0
+        self._kernel(library, i.slots(), i.extent, grain, i)
 
     def _kernel(self, library: Any, slots: list[Any], extent: int, grain: int, i: Instruction) -> None:
         self._keep.append(library)
@@ -349,7 +362,7 @@ def _is_native(i: Instruction) -> bool:
     if isinstance(i, Loop):
         refs = [r for r in (i.until, i.limit, i.steps_taken) if r is not None]
         return all(_is_native(x) for x in i.body) and all(r.offset == 0 and not r.params for r in refs)
-    return isinstance(i, (Nest, Group, Pack, Packed))
+    return isinstance(i, (Nest, Group, Pack, Packed, PooledGradient))
 
 
 def _python_setter(i: Loop) -> Callable[[int], dict[str, int]]:
