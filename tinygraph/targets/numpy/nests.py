@@ -251,7 +251,7 @@ class NestPrinter:
         memo = self._moves
         if (id(e), n) in memo:
             return memo[id(e), n]
-        for x in postorder(e):
+        for x in [e] if all([(id(a), n) in memo for a in e.args]) else postorder(e):
             if (id(x), n) in memo:
                 continue
             if x.op == "load":
