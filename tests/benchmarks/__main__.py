@@ -11,7 +11,6 @@ import importlib
 import json
 import os
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +20,8 @@ import numpy as np
 
 from tests.benchmarks import shapes
 from tests.benchmarks.compiling import compile_steps
+from tests.benchmarks.resources import lines as resource_lines
+from tests.benchmarks.resources import resources
 from tests.benchmarks.timing import compare
 
 #: work -> (function in the steps modules, its arguments)
@@ -99,24 +100,6 @@ def _timed(call: Callable[[], Any]) -> float:
     return time.perf_counter() - begin
 
 
-_FIRST = """
-import time
-begin = time.perf_counter()
-from tests.benchmarks import tinygraph_steps
-ready = time.perf_counter()
-step = tinygraph_steps.{work}
-step()
-print(time.perf_counter() - ready, ready - begin)
-"""
-
-
-def first_result(work: str) -> tuple[float, float]:
-    """Seconds from the first line of a graph to its first result, in a new process; and seconds of imports before."""
-    out = subprocess.run([sys.executable, "-c", _FIRST.format(work=work)], capture_output=True, text=True, check=True)
-    build, imports = (float(x) for x in out.stdout.split())
-    return build, imports
-
-
 def compile_times() -> dict[str, float]:
     """Seconds to compile and first call chains of so many nodes."""
     import tinygraph
@@ -158,11 +141,12 @@ def page(results: dict[str, Any]) -> str:
         for name, t in times.items():
             ratio = f"{t / best:.2f}" if best and name.startswith("tinygraph") else ""
             lines.append(f"| {work} | {name} | {_duration(t).strip()} | {ratio} |")
-    for title, key in (("From graph to first result, in a new process", "first result"),
-                       ("Compile and first call of a graph of so many nodes", "compile")):  # fmt: skip
-        if key in results:
-            lines += ["", f"## {title}", "", "| what | seconds |", "| --- | --- |"]
-            lines += [f"| {name} | {t:.2f} |" for name, t in results[key].items()]
+    if "resources" in results:
+        lines += ["", *resource_lines(results["resources"])]
+    if "compile" in results:
+        title = "Compile and first call of a graph of so many nodes"
+        lines += ["", f"## {title}", "", "| what | seconds |", "| --- | --- |"]
+        lines += [f"| {name} | {t:.2f} |" for name, t in results["compile"].items()]
     if "compile steps" in results:
         lines += ["", "## Compiling a training step", "", "| step | passes, s | program, s | in all, s |", "| --- | --- | --- | --- |"]
         lines += [f"| {name} | {a:.2f} | {b:.2f} | {a + b:.2f} |" for name, (a, b) in results["compile steps"].items()]
@@ -192,12 +176,8 @@ def main() -> None:
         results["works"][work] = times
         gc.collect()
     if not args.only:
-        print("\nfrom graph to first result (and imports before it), s")
-        for target in targets():
-            for label, call in (("LeNet", f"lenet({target!r})"), ("RNN", f"rnn({target!r}, tinygraph_steps.shapes.RNN_LARGE)")):
-                build, imports = first_result(call)
-                results.setdefault("first result", {})[f"{label} {target}"] = build
-                print(f"  {label} {target:10s} {build:6.2f}  ({imports:.2f})")
+        results["resources"] = resources(targets())
+        print("", *resource_lines(results["resources"]), sep="\n")
         results["compile steps"] = compile_steps(targets())
         print("\ncompiling a training step: passes, program, s")
         for name, (a, b) in results["compile steps"].items():
