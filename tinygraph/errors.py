@@ -38,7 +38,7 @@ class UnusedInputError(TinygraphError, ValueError):
     """A declared input of a function takes no part in what the function computes."""
 
 
-class InvalidUpdate(TinygraphError, TypeError):
+class InvalidUpdate(TinygraphError, TypeError, ValueError):
     """An update that is not a (shared variable, expression) pair of matching types."""
 
 
@@ -50,7 +50,7 @@ class DisconnectedInputError(GradientError):
     """The cost does not depend on a variable it was to be differentiated by."""
 
 
-class NullTypeGradError(GradientError):
+class NullTypeGradError(GradientError, TypeError):
     """A gradient that is not defined or not implemented was needed."""
 
 

@@ -18,7 +18,7 @@ from tinygraph.graph.convert import as_variable
 from tinygraph.graph.fgraph import FunctionGraph
 from tinygraph.graph.shared import Container, SharedVariable
 from tinygraph.graph.tensortype import TensorType
-from tinygraph.graph.traversal import ancestors, toposort
+from tinygraph.graph.traversal import ancestors, mentioned, toposort
 from tinygraph.graph.variable import Constant, Variable
 from tinygraph.tensor.variable import TensorSharedVariable
 
@@ -66,8 +66,8 @@ def function(
     for d, cell in zip(declared, cells, strict=True):
         if d.update is not None and cell is not None:
             pairs[cell] = fitting(cell, d.update)
-    pairs, exprs = with_default_updates(pairs, results, _givens(givens, declared), no_default_updates)
     variables = [d.variable for d in declared]
+    pairs, exprs = with_default_updates(pairs, results, _givens(givens, declared), no_default_updates, variables)
     needed = set(ancestors(exprs, blockers=variables))
     _check_inputs(variables, needed, on_unused_input, exprs)
     fgraph = FunctionGraph(variables, exprs)
@@ -186,15 +186,18 @@ def _check_inputs(
         raise ValueError(f"on_unused_input must be 'raise', 'warn' or 'ignore', got {how!r}")
     if how == "ignore":
         return
-    for i, v in enumerate(variables):
-        if v not in needed:
-            message = (
-                f"input {i} ({v}) takes no part in the outputs or updates; leave it out, "
-                "or pass on_unused_input='ignore' or 'warn'"
-            )
-            if how == "raise":
-                raise UnusedInputError(message)
-            warnings.warn(message, stacklevel=4)
+    unused = [(i, v) for i, v in enumerate(variables) if v not in needed]
+    if unused:
+        derived = mentioned(exprs)  # the gradient of x * y by x takes y alone, but was derived from x as well
+        unused = [(i, v) for i, v in unused if v not in derived]
+    for i, v in unused:
+        message = (
+            f"input {i} ({v}) takes no part in the outputs or updates; leave it out, "
+            "or pass on_unused_input='ignore' or 'warn'"
+        )
+        if how == "raise":
+            raise UnusedInputError(message)
+        warnings.warn(message, stacklevel=4)
 
 
 def _missing(v: Variable, exprs: Sequence[Variable]) -> str:

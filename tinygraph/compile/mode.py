@@ -9,6 +9,7 @@ from tinygraph.config import config
 from tinygraph.errors import InvalidValue
 
 OPTIMIZERS = ("fast_run", "fast_compile", "none")
+TARGETS = ("numpy", "llvm", "cuda")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Mode:
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
             raise InvalidValue(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        if self.target and self.target not in TARGETS:
+            raise InvalidValue(f"target must be one of {', '.join(TARGETS)}, got {self.target!r}")
 
     def including(self, *tags: str) -> Mode:
         return replace(self, include=self.include + tags)

@@ -7,27 +7,13 @@ a missing example or a failing op raises at the user's line, with 'warn' it warn
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 
 from tinygraph.config import config
 from tinygraph.errors import InvalidValue
+from tinygraph.graph.examples import get_test_value
 from tinygraph.graph.op import Apply, add_build_hook
-from tinygraph.graph.variable import Constant, Variable
-
-
-def get_test_value(v: Variable) -> Any:
-    """The example value of a variable; AttributeError if it has none."""
-    if isinstance(v, Constant):
-        return v.data
-    container = getattr(v, "container", None)
-    if container is not None:
-        return container.value
-    pad = v.__dict__.get("_tag")
-    if pad is None or not hasattr(pad, "test_value"):
-        raise AttributeError(f"{v} of type {v.type} has no test value; set {v}.tag.test_value")
-    return v.type.filter(pad.__dict__["test_value"], allow_downcast=True)
 
 
 def compute(node: Apply) -> None:
@@ -40,7 +26,8 @@ def compute(node: Apply) -> None:
         try:
             values.append(get_test_value(v))
         except AttributeError as error:
-            _missing(node, error, how)
+            if v.owner is None:  # else a leaf was missing, or the op that made it cannot be run: said there
+                _missing(node, error, how)
             return
         except TypeError as error:
             raise type(error)(f"the test value of {v} does not fit: {error}") from None

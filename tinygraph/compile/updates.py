@@ -65,12 +65,13 @@ def with_default_updates(
     results: Sequence[Variable],
     replace: dict[Variable, Variable],
     no_default_updates: Any,
+    inputs: Sequence[Variable] = (),
 ) -> tuple[dict[SharedVariable, Variable], list[Variable]]:
     """All updates of a function, and its expressions: ``results``, then one for each update, with ``replace`` done.
 
     Added are the default updates of shared variables on which any of these expressions depends once the replacements
-    are made, and updates made inside loops. ``no_default_updates``: True for none, or the variables that keep their
-    value.
+    are made, and updates made inside loops; not those of variables that only lead to ``inputs``, which the caller
+    supplies. ``no_default_updates``: True for none, or the variables that keep their value.
     """
     found = dict(updates)
     memo = dict(replace)  # one for all, so that a node is copied once
@@ -84,8 +85,11 @@ def with_default_updates(
         found.update(more)
         defaults = {
             v: fitting(v, v.default_update)
-            for v in graph_leaves(exprs)
-            if isinstance(v, SharedVariable) and v.default_update is not None and v not in found and v not in frozen
+            for v in graph_leaves(exprs, inputs)
+            if isinstance(v, SharedVariable)
+            and getattr(v, "default_update", None) is not None
+            and v not in found
+            and v not in frozen
         }
         if not more and not defaults:
             return found, exprs

@@ -18,9 +18,9 @@ from tinygraph.graph.convert import as_variable
 from tinygraph.graph.op import Apply, is_disconnected, is_null
 from tinygraph.graph.origin import origin_scope
 from tinygraph.graph.tensortype import TensorType
-from tinygraph.graph.traversal import toposort
+from tinygraph.graph.traversal import mention, toposort
 from tinygraph.graph.type import DisconnectedType, NullType
-from tinygraph.graph.variable import Variable
+from tinygraph.graph.variable import Constant, Variable
 
 
 def grad(
@@ -72,7 +72,9 @@ def grad(
             ](v)
         elif is_null(g) and null_gradients == "raise":
             raise NullTypeGradError(f"grad: the derivative by {v} is {g.type.why_null}")
-        elif add_names and v.name is not None and g.name is None and g.owner is not None:
+        if cost is not None and isinstance(g, Variable) and (g.owner is not None or isinstance(g, Constant)):
+            mention(g, cost)
+        if add_names and isinstance(g, Variable) and v.name is not None and g.name is None and g.owner is not None:
             g.name = f"(d{cost.name if cost is not None and cost.name else 'cost'}/d{v.name})"
         found.append(g)
     if single:
@@ -88,8 +90,9 @@ def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
 def _start(cost: Variable | None, known_grads: Mapping[Variable, Any] | None) -> dict[Variable, Variable]:
     start: dict[Variable, Variable] = {}
     for v, g in (known_grads or {}).items():
-        start[v] = _known(v, g)
-    if cost is None:
+        if not (isinstance(g, Variable) and is_disconnected(g)):
+            start[v] = _known(v, g)
+    if cost is None or (cost in (known_grads or {}) and cost not in start):
         return start
     if not isinstance(cost, Variable) or not isinstance(cost.type, (TensorType, NullType)):
         raise TypeMismatch(f"grad: the cost must be a symbolic scalar, got {cost!r}")

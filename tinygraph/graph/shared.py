@@ -58,6 +58,11 @@ class Container:
         self.device: Any = None
         self.guard: UpdateLock | None = None
 
+    @property
+    def storage(self) -> list[Any]:
+        """The value in a list of one (a new list: to change the value set ``value``)."""
+        return [self.value]
+
     def __reduce__(self) -> Any:
         value = self.value if self.device is None else self.device.to_host(self.value)
         return (type(self), (self.type, value))

@@ -35,6 +35,22 @@ def inputs(variables: Iterable[Variable], blockers: Iterable[Variable] = ()) -> 
 graph_inputs = inputs
 
 
+def mention(v: Variable, other: Variable) -> None:
+    """Remember that ``v`` was derived from ``other``, though it may not need it: a gradient, from its cost."""
+    v.__dict__["_mentions"] = (*v.__dict__.get("_mentions", ()), other)
+
+
+def mentioned(variables: Iterable[Variable]) -> set[Variable]:
+    """All that ``variables`` depend on or were derived from."""
+    found: set[Variable] = set()
+    todo = list(variables)
+    while todo:
+        new = set(ancestors(todo)) - found
+        found |= new
+        todo = [m for v in new for m in v.__dict__.get("_mentions", ()) if m not in found]
+    return found
+
+
 def explicit_inputs(variables: Iterable[Variable]) -> list[Variable]:
     """The leaves a caller must supply: neither constants nor shared variables."""
     return [v for v in inputs(variables) if not isinstance(v, Constant) and not hasattr(v, "container")]

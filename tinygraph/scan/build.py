@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinygraph.errors import InvalidUpdate, InvalidValue, MissingInputError, TypeMismatch
+from tinygraph.graph.examples import no_examples, share_example
 from tinygraph.graph.shared import SharedVariable
 from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.traversal import clone, toposort
@@ -161,6 +162,7 @@ class _Builder:
             for t in s.taps:
                 outer = rows[len(self.seqs)]
                 inner = TensorType(outer.type.dtype, outer.type.shape[1:])(_tap_name(s.input, t))  # type: ignore
+                share_example(inner, outer, lambda x: x[0])
                 self.seqs.append((outer, inner))
 
     def _check_known_lengths(self, steps: int, pieces: Sequence[Variable]) -> None:
@@ -192,9 +194,10 @@ class _Builder:
                 )
             rows, item = initial if known == depth else initial[:depth], initial.type.shape[1:]
         kind = TensorType(initial.type.dtype, item)
-        return _StateArgs(
-            rows, tuple(-t for t in info.taps), [kind(_tap_name(initial, t)) for t in info.taps]
-        )
+        readings = [kind(_tap_name(initial, t)) for t in info.taps]
+        for v, t in zip(readings, info.taps, strict=True):
+            share_example(v, rows, lambda x, row=depth + t: x[row])
+        return _StateArgs(rows, tuple(-t for t in info.taps), readings)
 
     # -- the step -------------------------------------------------------------------------------------------------
 
@@ -222,7 +225,7 @@ class _Builder:
         self._close(args, started, strict)
 
     def _matched(self, outputs: list[Variable]) -> list[Variable]:
-        if self.outputs is None:
+        if not self.outputs:
             self.outputs = [Output() for _ in outputs]
         if len(outputs) != len(self.outputs):
             raise InvalidValue(
@@ -308,7 +311,8 @@ class _Builder:
         self.nonseqs = list(replace.items())
         for s, v in zip(self.states[len(self.states) - len(self.carried) :], self.carried, strict=True):
             replace[v] = s.readings[0]
-        moved = clone(roots, replace=replace) if replace else roots
+        with no_examples():
+            moved = clone(roots, replace=replace) if replace else roots
         for s, new in zip(self.states, moved, strict=False):
             s.new = new
         self.plain = moved[len(self.states) : len(self.states) + len(self.plain)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tinygraph.gradient.reverse import backpropagate
+from tinygraph.graph.examples import no_examples
 from tinygraph.graph.op import is_null
 from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.traversal import clone, inputs
@@ -39,7 +40,8 @@ def scan_vjp(
     op: Scan, node_inputs: Sequence[Variable], grads: Sequence[Variable | None]
 ) -> list[Variable | None]:
     """Cotangents of a loop's outer inputs from those of its outputs (None: not part of the cost)."""
-    return _Backward(op, list(node_inputs), list(grads)).run()
+    with no_examples():
+        return _Backward(op, list(node_inputs), list(grads)).run()
 
 
 @dataclass

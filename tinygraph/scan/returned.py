@@ -58,12 +58,12 @@ def read_returned(value: Any, label: str) -> Returned:
             if isinstance(p, until):
                 condition, kinds = p.condition, kinds + "c"
             elif _is_updates(p):
-                updates, kinds = _pairs(p), kinds + "u"
+                updates, kinds = [*updates, *_pairs(p)], kinds + "u"  # an empty list may stand for no outputs
             elif _is_outputs(p):
                 outputs, kinds = _outputs(p), kinds + "o"
             else:
                 kinds += "?"
-        if kinds in ("ou", "uo", "oc", "uc", "ouc", "uoc"):
+        if kinds in ("ou", "uo", "uu", "oc", "uc", "ouc", "uoc"):
             return Returned(outputs, updates, condition)
     raise TypeMismatch(f"{label}: {_complaint(value)}")
 

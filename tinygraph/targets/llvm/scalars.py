@@ -278,6 +278,8 @@ def convert(b: ir.IRBuilder, v: ir.Value, source: str, target: str, lanes: int) 
         return b.fcmp_unordered("!=", v, zero) if source[0] == "f" else b.icmp_unsigned("!=", v, zero)
     if source == "bool":
         return b.uitofp(v, t) if target[0] == "f" else b.zext(v, t)
+    if source == "float64" and target == "float16":
+        return b.fptrunc(_rounded_to_odd(b, v, lanes), t)
     if source[0] == "f" and target[0] == "f":
         return b.fpext(v, t) if _bits(target) > _bits(source) else b.fptrunc(v, t)
     if source[0] == "f":
@@ -289,6 +291,24 @@ def convert(b: ir.IRBuilder, v: ir.Value, source: str, target: str, lanes: int) 
     if _bits(target) == _bits(source):
         return v
     return b.sext(v, t) if is_signed(source) else b.zext(v, t)
+
+
+def _rounded_to_odd(b: ir.IRBuilder, v: ir.Value, lanes: int) -> ir.Value:
+    """float64 as float32, rounded so that rounding on to float16 gives what rounding once would (Boldo and Melquiond,
+    2008: an inexact result has its last bit set). Directly it would take a routine of the C compiler's library."""
+    near = b.fptrunc(v, typed("float32", lanes))
+    back = b.fpext(near, typed("float64", lanes))
+    one = constant(1, "int32", lanes)
+    bits = b.bitcast(near, typed("int32", lanes))
+    away = b.fcmp_ordered(">", _magnitude(b, back, lanes), _magnitude(b, v, lanes))
+    toward_zero = b.select(away, b.sub(bits, one), bits)
+    inexact = b.fcmp_ordered("!=", back, v)
+    return b.bitcast(b.select(inexact, b.or_(toward_zero, one), bits), typed("float32", lanes))
+
+
+def _magnitude(b: ir.IRBuilder, v: ir.Value, lanes: int) -> ir.Value:
+    bits = b.bitcast(v, typed("int64", lanes))
+    return b.bitcast(b.and_(bits, constant(2**63 - 1, "int64", lanes)), typed("float64", lanes))
 
 
 def _float_to_integer(b: ir.IRBuilder, v: ir.Value, source: str, target: str, lanes: int) -> ir.Value:

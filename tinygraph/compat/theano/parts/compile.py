@@ -6,12 +6,20 @@ from typing import Any
 
 from tinygraph.compat.theano.parts.absent import absent_class
 from tinygraph.compat.theano.parts.configuration import config
+from tinygraph.compat.theano.parts.mode import (
+    FAST_COMPILE,
+    FAST_RUN,
+    Mode,
+    get_default_mode,
+    get_mode,
+    predefined_modes,
+    register_mode,
+)
 from tinygraph.compat.theano.parts.profiling import ProfileStats
 from tinygraph.compile.builders import OpFromGraph
 from tinygraph.compile.compiled import CompiledFunction
 from tinygraph.compile.function import function
 from tinygraph.compile.io import In, Out
-from tinygraph.compile.mode import Mode, get_default_mode, get_mode, register_mode
 from tinygraph.compile.ops import FromFunctionOp, as_op, wrap_py
 from tinygraph.errors import UnusedInputError
 from tinygraph.graph.shared import SharedVariable
@@ -28,9 +36,6 @@ Param = In
 SymbolicInput = In
 SymbolicOutput = Out
 pfunc = function
-FAST_RUN = Mode("fast_run")
-FAST_COMPILE = Mode("fast_compile")
-predefined_modes = {"FAST_RUN": FAST_RUN, "FAST_COMPILE": FAST_COMPILE, "NONE": Mode("none")}
 
 
 class _Copy:
@@ -83,9 +88,12 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "DeepCopyOp", "FAST_COMPILE", "FAST_RUN", "FromFunctionOp", "Function", "In", "Mode", "OpFromGraph", "Out", "Param",
+    "DeepCopyOp", "FAST_COMPILE", "FAST_RUN", "FromFunctionOp", "Function", "In", "Mode", "OpFromGraph",
+    "Out", "Param",
     "ProfileStats",
-    "Rebroadcast", "Shape", "SharedVariable", "SpecifyShape", "SymbolicInput", "SymbolicOutput", "UnusedInputError", "ViewOp", "as_op", "config",
+    "Rebroadcast", "Shape", "SharedVariable", "SpecifyShape", "SymbolicInput", "SymbolicOutput",
+    "UnusedInputError", "ViewOp",
+    "as_op", "config",
     "deep_copy_op", "function", "generic", "get_default_mode", "get_mode", "pfunc", "predefined_modes",
     "rebuild_collect_shared", "register_mode", "shape", "shared", "shared_constructor", "specify_shape", "view_op",
     "wrap_py",

@@ -57,7 +57,8 @@ WITHOUT_EFFECT: dict[str, Any] = {
     "NanGuardMode.big_is_error": True, "NanGuardMode.action": "raise", "traceback.limit": 8,
     "traceback.compile_limit": 0, "check_input": True, "cache_optimizations": False,
     "reoptimize_unpickled_function": False,
-    "pickle_test_value": True, "max_err": 0.0, "gpuelemwise.sync": True, "enable_initial_driver_test": True,
+    "pickle_test_value": True, "compute_test_value_opt": "off",
+    "max_err": 0.0, "gpuelemwise.sync": True, "enable_initial_driver_test": True,
     "tensor.cmp_sloppy": 0, "tensor.local_elemwise_fusion": True, "tensor.insert_inplace_optimizer_validate_nb": -1,
     "unittests.rseed": 666, "unittest.rseed": 666, "cmodule.mac_framework_link": False,
     "cmodule.warn_no_version": False,
@@ -75,12 +76,18 @@ _OPTIMIZERS = {"o4": "fast_run", "o3": "fast_run", "o2": "fast_run", "unsafe": "
 _MODES = {"debug_mode": "DebugMode", "profile_mode": "FAST_RUN", "profilemode": "FAST_RUN"}
 
 
+def optimizer_named(name: str | None) -> str:
+    """Theano's name of an optimizer in tinygraph's words; None and "default" are the configured one."""
+    word = native.optimizer if name in (None, "", "default") else str(name)
+    return _OPTIMIZERS.get(word.lower(), word)
+
+
 def _to_native(name: str, value: Any) -> Any:
     """Theano's value of a switch in tinygraph's words."""
     if name == "device" and str(value).startswith(_DEVICES):
         return _gpu(str(value))
     if name == "optimizer":
-        return _OPTIMIZERS.get(str(value).lower(), value)
+        return optimizer_named(str(value))
     if name == "mode":
         return _MODES.get(str(value).lower(), value)
     return value

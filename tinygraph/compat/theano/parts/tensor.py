@@ -14,10 +14,12 @@ from tinygraph.graph.tensortype import DTYPES, FLOAT_DTYPES
 from tinygraph.graph.traversal import ancestors
 from tinygraph.tensor.checks import Assert, assert_op
 from tinygraph.tensor.diagonal import ExtractDiag
+from tinygraph.tensor.shared import shared
 from tinygraph.tensor.variable import TensorConstant, TensorOperators, TensorSharedVariable, TensorVariable
 
 _tensor_py_operators = TensorOperators
 
+_shared = shared
 ShapeError = ShapeMismatch
 AsTensorError = TypeMismatch
 EmptyConstantError = ValueError

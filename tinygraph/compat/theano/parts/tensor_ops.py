@@ -10,7 +10,6 @@ from tinygraph.tensor.advanced_index import AdvancedIncSubtensor, AdvancedSubten
 from tinygraph.tensor.broadcast import Alloc
 from tinygraph.tensor.checks import Assert
 from tinygraph.tensor.creation import ARange
-from tinygraph.tensor.cumulative import Cumulative as CumOp
 from tinygraph.tensor.dot import BatchedDot, Dot
 from tinygraph.tensor.index import IncSubtensor, Subtensor
 from tinygraph.tensor.join import Join, MakeVector
@@ -19,7 +18,6 @@ from tinygraph.tensor.shape import DimShuffle as NativeDimShuffle
 from tinygraph.tensor.shape import Reshape, Shape, SpecifyShape
 from tinygraph.tensor.sort import ArgSort as ArgSortOp
 from tinygraph.tensor.sort import ArgTopK as TopKOp
-from tinygraph.tensor.sort import SearchSorted as SearchsortedOp
 from tinygraph.tensor.sort import Sort as SortOp
 from tinygraph.tensor.subtensor import AdvancedIncSubtensor1, AdvancedSubtensor1
 
@@ -29,8 +27,8 @@ Argmax = MaxAndArgmax = ArgReduce
 
 _COMPOSED = "it is composed of other ops here: look for those, or at the values"
 _NAMES = ("Eye", "Tri", "Tile", "Split", "Choose", "AllocDiag", "AllocEmpty", "Mean", "Default", "Flatten",
-          "PermuteRowElements", "ScalarFromTensor", "TensorFromScalar", "Rebroadcast", "Nonzero", "RepeatOp", "DiffOp",
-          "CpuContiguous", "FillDiagonal", "FillDiagonalOffset", "Bartlett", "Unique", "ProdWithoutZeros",
+          "PermuteRowElements", "ScalarFromTensor", "TensorFromScalar", "Rebroadcast", "Nonzero",
+          "CpuContiguous", "FillDiagonal", "FillDiagonalOffset", "Bartlett", "ProdWithoutZeros",
           "UnravelIndex", "RavelMultiIndex", "AdvancedBooleanSubtensor", "AdvancedBooleanIncSubtensor")  # fmt: skip
 globals().update({name: absent_class(name, _COMPOSED) for name in _NAMES})
 
@@ -74,6 +72,35 @@ def _reduction(name: str) -> Any:
     return made
 
 
+def _by_settings(name: str, function: str, doc: str, **defaults: Any) -> Any:
+    """A class of Theano's as a function of its settings, which gives a function of the operands."""
+
+    def made(*args: Any, **kwargs: Any) -> Any:
+        import tinygraph.tensor as T
+
+        settings = {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs}
+        apply = getattr(T, function)
+        return lambda *operands: apply(*operands, **settings)
+
+    made.__name__ = name
+    made.__doc__ = f"``{doc}``."
+    return made
+
+
+Unique = _by_settings("Unique", "unique", "Unique(return_index, return_inverse, return_counts, axis)(x)",
+                      return_index=False, return_inverse=False, return_counts=False, axis=None)  # fmt: skip
+RepeatOp = _by_settings("RepeatOp", "repeat", "RepeatOp(axis)(x, repeats)", axis=None)
+DiffOp = _by_settings("DiffOp", "diff", "DiffOp(n, axis)(x)", n=1, axis=-1)
+SearchsortedOp = _by_settings("SearchsortedOp", "searchsorted", "SearchsortedOp(side)(x, v)", side="left")
+CumsumOp = _by_settings("CumsumOp", "cumsum", "CumsumOp(axis)(x)", axis=None)
+CumprodOp = _by_settings("CumprodOp", "cumprod", "CumprodOp(axis)(x)", axis=None)
+
+
+def CumOp(axis: Any = None, mode: str = "add") -> Any:  # noqa: N802 - Theano's name
+    """``CumOp(axis, mode)(x)``: running sums ("add") or products ("mul")."""
+    return CumprodOp(axis) if mode == "mul" else CumsumOp(axis)
+
+
 Sum, Prod, All, Any_ = _reduction("sum"), _reduction("prod"), _reduction("all"), _reduction("any")
 
 __all__ = [
@@ -81,6 +108,7 @@ __all__ = [
     "Assert",
     "BatchedDot", "CAReduce", "CAReduceDtype", "DimShuffle", "Dot", "Dot22", "Dot22Scalar", "Elemwise", "Gemm", "Gemv",
     "Ger", "IncSubtensor", "Join", "MakeVector", "Prod", "Reshape", "Shape", "SpecifyShape", "Subtensor", "Sum",
-    "ARange", "ArgSortOp", "Argmax", "CumOp", "MaxAndArgmax", "SearchsortedOp", "SortOp", "TopKOp",
+    "ARange", "ArgSortOp", "Argmax", "CumOp", "CumprodOp", "CumsumOp", "DiffOp", "RepeatOp", "Unique",
+    "MaxAndArgmax", "SearchsortedOp", "SortOp", "TopKOp",
     "gemm_inplace", "gemm_no_inplace", "gemv_no_inplace", "ldflags", *_NAMES,
 ]  # fmt: skip

@@ -10,7 +10,6 @@ import numpy as np
 from tinygraph import (
     In,
     Lop,
-    Mode,
     OpFromGraph,
     Out,
     clone,
@@ -30,6 +29,7 @@ from tinygraph.compat.theano.parts.compile import Param, ProfileStats, predefine
 from tinygraph.compat.theano.parts.configuration import change_flags, config
 from tinygraph.compat.theano.parts.gof import Generic
 from tinygraph.compat.theano.parts.gradient import Rop
+from tinygraph.compat.theano.parts.mode import Mode
 from tinygraph.compat.theano.parts.updates import OrderedUpdates, Updates
 from tinygraph.compat.theano.parts.version import __version__, version
 from tinygraph.gradient import subgraph_grad

@@ -31,11 +31,11 @@ def verify_grad(op: Any, pt: Any, n_tests: int = 2, rng: Any = None, *args: Any,
 
 
 def assert_allclose(expected: Any, value: Any, rtol: float | None = None, atol: float | None = None) -> None:
-    """Raise unless the arrays agree as far as their precision lets one expect."""
+    """Raise unless the arrays agree, broadcast, as far as their precision lets one expect."""
     low = "float32" in (str(np.asarray(expected).dtype), str(np.asarray(value).dtype))
-    loose = 1e-5 if low else 1e-8
+    value, expected = np.broadcast_arrays(value, expected)
     np.testing.assert_allclose(
-        value, expected, rtol=loose if rtol is None else rtol, atol=loose if atol is None else atol
+        value, expected, rtol=1e-5 if rtol is None else rtol, atol=(1e-5 if low else 1e-8) if atol is None else atol
     )
 
 
