@@ -30,10 +30,19 @@ class Work(NamedTuple):
     nbytes: float = 0
 
 
-def convolution(batch: int, channels: int, size: int, filters: int, kernel: int, stride: int) -> Work:
-    out = (size + 2 * (kernel // 2) - kernel) // stride + 1
+def convolution(batch: int, channels: int, size: int, filters: int, kernel: int, stride: int, padding: int = -1,
+                form: str = "convolution") -> Work:  # fmt: skip
+    """``form``: the name of the steps' function, forward or a gradient; each takes the same number of operations."""
+    padding = kernel // 2 if padding < 0 else padding
+    out = (size + 2 * padding - kernel) // stride + 1
     flops = 2.0 * batch * filters * out * out * channels * kernel * kernel
-    return Work("convolution", (batch, channels, size, filters, kernel, stride), flops)
+    return Work(form, (batch, channels, size, filters, kernel, stride, padding), flops)
+
+
+def convolutions(name: str, *sizes: int) -> dict[str, Work]:
+    """A convolution alone, and its gradients to filters and to input."""
+    forms = {"": "convolution", ", to filters": "convolution_to_filters", ", to input": "convolution_to_input"}
+    return {f"convolution {name}{more}": convolution(*sizes, form=form) for more, form in forms.items()}
 
 
 FULL: dict[str, Work] = {
@@ -44,22 +53,25 @@ FULL: dict[str, Work] = {
     "LSTM H256 T50 B32": Work("lstm", (shapes.RNN_LARGE,)),
     "elementwise, 1e8": Work("elementwise", (100_000_000,), nbytes=8e8),
     "softmax + cross-entropy 8192x32768": Work("softmax_cross_entropy", ((8192, 32768),), nbytes=2 * 4.0 * 8192 * 32768),
-    "convolution LeNet 1": convolution(500, 1, 28, 20, 5, 1),
-    "convolution LeNet 2": convolution(500, 20, 12, 50, 5, 1),
-    "convolution ResNet 7x7/2, 3-64 at 224": convolution(32, 3, 224, 64, 7, 2),
-    "convolution ResNet 1x1, 256-64 at 56": convolution(32, 256, 56, 64, 1, 1),
-    "convolution ResNet 3x3, 64 at 56": convolution(32, 64, 56, 64, 3, 1),
-    "convolution ResNet 3x3, 128 at 28": convolution(32, 128, 28, 128, 3, 1),
-    "convolution ResNet 3x3, 256 at 14": convolution(32, 256, 14, 256, 3, 1),
-    "convolution ResNet 3x3, 512 at 7": convolution(32, 512, 7, 512, 3, 1),
+    **convolutions("LeNet 1", 500, 1, 28, 20, 5, 1, 0),
+    **convolutions("LeNet 2", 500, 20, 12, 50, 5, 1, 0),
+    **convolutions("ResNet 7x7/2, 3-64 at 224", 32, 3, 224, 64, 7, 2),
+    **convolutions("ResNet 1x1, 256-64 at 56", 32, 256, 56, 64, 1, 1),
+    **convolutions("ResNet 3x3, 64 at 56", 32, 64, 56, 64, 3, 1),
+    **convolutions("ResNet 3x3, 128 at 28", 32, 128, 28, 128, 3, 1),
+    **convolutions("ResNet 3x3, 256 at 14", 32, 256, 14, 256, 3, 1),
+    **convolutions("ResNet 3x3, 512 at 7", 32, 512, 7, 512, 3, 1),
 }
 _TINY = shapes.Recurrent(7, 8, 2, 3)
 TINY: dict[str, Work] = {
     "LeNet": Work("lenet", (2,)),
+    "MLP": Work("mlp", (2,)),
+    "network3": Work("network3", (2,)),
+    "RNN": Work("rnn", (_TINY,)),
     "LSTM": Work("lstm", (_TINY,)),
     "elementwise": Work("elementwise", (300,), nbytes=2400),
     "softmax + cross-entropy": Work("softmax_cross_entropy", ((6, 40),), nbytes=1920),
-    "convolution": convolution(2, 3, 8, 4, 3, 1),
+    **convolutions("small", 2, 3, 8, 4, 3, 1),
 }
 
 
@@ -152,6 +164,8 @@ def table(name: str, work: Work, times: dict[str, float], bandwidth: float) -> N
         if work.nbytes:
             notes.append(f"{work.nbytes / t / bandwidth:5.2f} of the copy bandwidth")
         if others and n.startswith("tinygraph"):
+            eager = times.get("PyTorch eager")
+            notes += [f"{eager / t:5.2f} times as fast as PyTorch eager"] if eager else []
             notes.append(f"{t / min(others):5.2f} of the best peer")
         print(f"  {n:24s} {t * 1e3:10.3f} ms  {'  '.join(notes)}".rstrip())
 

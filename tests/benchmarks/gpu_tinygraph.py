@@ -72,10 +72,32 @@ def softmax_cross_entropy(shape: tuple[int, int]) -> Step:
     return function([], [Out(loss, borrow=True), Out(grad(loss, x), borrow=True)], mode=CUDA)
 
 
-def convolution(batch: int, channels: int, size: int, filters: int, kernel: int, stride: int) -> Step:
+def _convolved(batch: int, channels: int, size: int, filters: int, kernel: int, stride: int, padding: int) -> Any:
+    """Input, filters, and the convolution's result."""
     x, w = _random(batch, channels, size, size), _random(filters, channels, kernel, kernel, seed=1)
-    y = T.nnet.conv2d(x, w, subsample=(stride, stride), border_mode=kernel // 2, filter_flip=False)
+    y = T.nnet.conv2d(x, w, input_shape=(batch, channels, size, size), filter_shape=(filters, channels, kernel, kernel),
+                      subsample=(stride, stride), border_mode=padding, filter_flip=False)  # fmt: skip
+    return x, w, y, (size + 2 * padding - kernel) // stride + 1
+
+
+def convolution(*sizes: int) -> Step:
+    _, _, y, _ = _convolved(*sizes)
     return function([], Out(y, borrow=True), mode=CUDA)
+
+
+def _gradient(wrt: int, *sizes: int) -> Step:
+    x, w, y, out = _convolved(*sizes)
+    given = _random(sizes[0], sizes[3], out, out, seed=2)
+    (found,) = T.Lop(y, [(x, w)[wrt]], given)
+    return function([], Out(found, borrow=True), mode=CUDA)
+
+
+def convolution_to_input(*sizes: int) -> Step:
+    return _gradient(0, *sizes)
+
+
+def convolution_to_filters(*sizes: int) -> Step:
+    return _gradient(1, *sizes)
 
 
 def nothing() -> Step:

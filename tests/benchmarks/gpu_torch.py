@@ -118,12 +118,27 @@ def softmax_cross_entropy(shape: tuple[int, int], compiled: bool) -> dict[str, S
     return _variants(make, compiled)
 
 
-def convolution(batch: int, channels: int, size: int, filters: int, kernel: int, stride: int,
-                compiled: bool) -> dict[str, Step]:  # fmt: skip
+def _convolved(batch: int, channels: int, size: int, filters: int, kernel: int, stride: int, padding: int) -> Any:
+    """Input, filters, a gradient of the result, and the options of the convolution."""
     x = torch.rand(batch, channels, size, size, device=DEVICE)
     w = torch.rand(filters, channels, kernel, kernel, device=DEVICE)
-    with torch.no_grad():
-        return {"eager": lambda: F.conv2d(x, w, stride=stride, padding=kernel // 2)}
+    out = (size + 2 * padding - kernel) // stride + 1
+    return x, w, torch.rand(batch, filters, out, out, device=DEVICE), {"stride": stride, "padding": padding}
+
+
+def convolution(*sizes: int, compiled: bool) -> dict[str, Step]:
+    x, w, _, options = _convolved(*sizes)
+    return {"eager": lambda: F.conv2d(x, w, **options)}
+
+
+def convolution_to_input(*sizes: int, compiled: bool) -> dict[str, Step]:
+    x, w, g, options = _convolved(*sizes)
+    return {"eager": lambda: torch.nn.grad.conv2d_input(x.shape, w, g, **options)}
+
+
+def convolution_to_filters(*sizes: int, compiled: bool) -> dict[str, Step]:
+    x, w, g, options = _convolved(*sizes)
+    return {"eager": lambda: torch.nn.grad.conv2d_weight(x, w.shape, g, **options)}
 
 
 def synchronize() -> None:
@@ -136,3 +151,4 @@ def seed() -> None:
     np.random.seed(0)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True  # its best algorithm for each shape

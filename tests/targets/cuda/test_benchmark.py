@@ -21,7 +21,8 @@ def test_the_script_writes_a_table_and_json(device, tmp_path, capsys, monkeypatc
     assert "of the copy bandwidth" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["lenet", "network3", "mlp", "rnn", "lstm", "elementwise", "softmax_cross_entropy"])
+@pytest.mark.parametrize("name", ["lenet", "network3", "mlp", "rnn", "lstm", "elementwise", "softmax_cross_entropy",
+                                  "convolution", "convolution_to_filters", "convolution_to_input"])  # fmt: skip
 def test_every_work_is_one_of_ours(name):
     from tests.benchmarks import gpu, gpu_tinygraph
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from cuda_suite.comparing import CUDA, check
 
 import tinygraph
 import tinygraph.tensor as T
-from cuda_suite.comparing import CUDA, check
 from tinygraph.errors import IndexOutOfRange
 
 ROWS, CLASSES = 6, 40

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from cuda_suite.comparing import CUDA, check
 
 import tinygraph
 import tinygraph.tensor as T
-from cuda_suite.comparing import CUDA, check
 from tinygraph.config import config
 from tinygraph.targets.cuda.kernel import Tuning
 from tinygraph.targets.cuda.products import tiling

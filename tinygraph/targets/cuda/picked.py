@@ -112,8 +112,12 @@ class _Block:
     def _totals(self, code: _Code, scatter: Nest) -> dict[Instruction, Nest | None]:
         """Sums along the rows of a code, which are its elements. One reader is left, to check the indices."""
         readers = [r for r in self._of(scatter.out.buffer).readers if r is not scatter]
-        found = {r: total for r in readers if isinstance(r, Nest) and (total := code.total(r)) is not None}
-        return dict(found) if len(found) < len(readers) else {}
+        found: dict[Instruction, Nest | None] = {}
+        for r in readers:
+            total = code.total(r) if isinstance(r, Nest) else None
+            if total is not None:
+                found[r] = total
+        return found if len(found) < len(readers) else {}
 
     def _code(self, zeros: Nest, scatter: Nest) -> _Code | None:
         """The two as one elementwise nest, where every row of zeros gets one element."""

@@ -1,0 +1,3 @@
+"""The suite's streams and views on the emulator."""
+
+from cuda_suite.streams import *  # noqa: F403
