@@ -42,6 +42,10 @@ WORKS: dict[str, tuple[str, tuple]] = {
     "layer norm 4096x1024 and its gradients": ("layer_norm", ()),
     "scalar a + b": ("scalar_add", ()),
 }
+#: how an RNN's step grows with each of its sizes: run by ``--only scaling``
+SCALING: dict[str, tuple[str, tuple]] = {
+    f"scaling, RNN H{size.hidden} T{size.steps} B{size.batch}": ("growing_rnn", (size,)) for size in shapes.RNN_GROWING
+}
 PEERS = {
     "PyTorch": "tests.benchmarks.torch_steps",
     "JAX": "tests.benchmarks.jax_steps",
@@ -163,7 +167,7 @@ def main() -> None:
     args = parser.parse_args()
     results: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d"), "works": {}}
     print(results["machine"])
-    for work, (function, arguments) in WORKS.items():
+    for work, (function, arguments) in (WORKS | (SCALING if args.only else {})).items():
         if args.only and args.only.lower() not in work.lower():
             continue
         print(f"\n{work}")

@@ -140,6 +140,9 @@ def rnn(size: shapes.Recurrent) -> dict[str, Step]:
     return {"jit": _descent(loss, params, x, y)}
 
 
+growing_rnn = rnn
+
+
 def lstm(size: shapes.Recurrent) -> dict[str, Step]:
     def step(state: Any, xs: Any, u: Any) -> Any:
         h, c = state

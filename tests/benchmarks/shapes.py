@@ -23,6 +23,11 @@ CNN_BATCH = 64
 MLP_BATCH = 128
 RNN_LARGE = Recurrent(65, 256, 32, 50)
 RNN_SMALL = Recurrent(65, 128, 1, 50)
+RNN_GROWING = (
+    *(Recurrent(65, hidden, 32, 50) for hidden in (64, 256, 1024)),
+    *(Recurrent(65, 128, 8, steps) for steps in (50, 500, 5000)),
+    *(Recurrent(65, 128, batch, 50) for batch in (50, 500, 2000)),
+)
 ELEMENTS = 1_000_000
 SOFTMAX = (4096, 1000)
 REDUCED = (4096, 4096)

@@ -124,6 +124,9 @@ def rnn(target: str, size: shapes.Recurrent) -> Step:
     return lambda: f(letters, following)
 
 
+growing_rnn = rnn
+
+
 def lstm(target: str, size: shapes.Recurrent) -> Step:
     """Embedding, LSTM, output layer; the step multiplies inputs and states by all gates' weights at once."""
 

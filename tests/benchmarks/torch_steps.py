@@ -115,6 +115,10 @@ def rnn(size: shapes.Recurrent) -> dict[str, Step]:
     return {**_recurrent(size, "eager", nn.Linear), **_recurrent(size, "nn.RNN", nn.RNN)}
 
 
+def growing_rnn(size: shapes.Recurrent) -> dict[str, Step]:
+    return _recurrent(size, "nn.RNN", nn.RNN)
+
+
 def lstm(size: shapes.Recurrent) -> dict[str, Step]:
     return _recurrent(size, "nn.LSTM", nn.LSTM)
 

@@ -136,7 +136,7 @@ class _Fixed:
             return None
         shape = panels.best_shape(nest.dtype, self.bits, found.rows, found.columns)
         size = -(-found.columns // shape.width) * shape.width * shape.lines(found.inner)
-        buffer = Buffer(len(self.program.buffers), nest.dtype, size, "temp")
+        buffer = Buffer(1 + max(b.id for b in self.program.buffers), nest.dtype, size, "temp")
         pack = Pack(found.right, found.inner, found.columns, found.right_steps, shape, buffer, origin=g.origin,
                     label="pack")  # fmt: skip
         known = next((p for p in self.packs if p.key == pack.key), None)
