@@ -4,10 +4,12 @@ import pytest
 
 from tinygraph.program.expr import Access, Expr, cast, load
 from tinygraph.program.instructions import Buffer, Nest, c_strides
+from tinygraph.targets.cuda.kernel import Tuning
 from tinygraph.targets.cuda.packs import packs
-from tinygraph.targets.cuda.products import overlaps, roles
+from tinygraph.targets.cuda.products import overlaps, print_contraction, roles
 from tinygraph.targets.cuda.scatters import meets, without_repeats
 from tinygraph.targets.cuda.schedule import split
+from tinygraph.targets.cuda.writer import index_type
 
 COUNT = iter(range(10**6))
 
@@ -97,3 +99,22 @@ def test_packs_take_contiguous_operands_only():
     assert packs([store((8, 8), read(a, 8, 1) * read(b, 0, 1))]) == 0, "a row for all"
     assert packs([store((8, 8), read(a, 16, 2))]) == 0
     assert packs([store((8, 8), -read(a, 8, 1), out=a)]) == 0, "in place"
+
+
+@pytest.mark.parametrize("rows, kind", [(2**15, "int"), (2**16, "i64")])
+def test_indices_are_as_wide_as_the_arrays_need(rows, kind):
+    """2**31 elements and more are addressed with 64 bits, in elementwise kernels and in contractions."""
+    columns = 2**15
+    a, b = buffer(rows * columns), buffer(columns * 9)
+    assert index_type([store((rows, columns), -read(a, columns, 1))]) == kind
+    nest = store((rows, 9, columns), product(read(a, columns, 0, 1), read(b, 0, columns, 1)), kinds="ppr", combine="add")
+    (main, *_), macros = print_contraction(nest, roles(nest), Tuning(528, 256))
+    assert macros["TG_INDEX"] == kind and main.grid[0] * macros["TILE_M"] >= rows
+
+
+def test_a_contraction_counts_its_sizes_and_not_its_multiplications():
+    """2**33 products of arrays with few elements need no wide indices."""
+    a, b = buffer(2**22), buffer(2**22)
+    nest = store((2**11, 2**11, 2**11), product(read(a, 2**11, 0, 1), read(b, 0, 2**11, 1)), kinds="ppr", combine="add")
+    _, macros = print_contraction(nest, roles(nest), Tuning(528, 256))
+    assert macros["TG_INDEX"] == "int"

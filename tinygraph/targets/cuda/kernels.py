@@ -7,7 +7,7 @@ and cached as it is.
 
 Two ways to specialise a file:
 
-* macros: ``source("pooling.cu", {"TG_T": "half_t"})`` puts ``#define TG_T half_t`` first; each file lists its macros;
+* macros: ``source("prefix_scan.cu", {"TG_T": "half_t"})`` puts ``#define TG_T half_t`` first; each file lists its macros;
 * placeholders: ``render("elementwise.cuh", name="f", ...)`` fills the ``@word@`` marks of a template.
 """
 
@@ -85,7 +85,7 @@ def defines(values: Mapping[str, object] | None) -> str:
 def source(name: str, macros: Mapping[str, object] | None = None) -> str:
     """Return kernel file ``name`` as one string, its macros defined first and its includes expanded.
 
-    Example: ``source("softmax.cu", {"TG_T": "double"})``.
+    Example: ``source("prefix_scan.cu", {"TG_T": "double"})``.
     Raises: FileNotFoundError.
     """
     return defines(macros) + expand(read(name), name)
