@@ -141,3 +141,32 @@ def test_closeness_in_tests_broadcasts(installed):
     utt.assert_allclose(np.ones(2), np.ones((1, 2)) + 1e-7)
     with pytest.raises(AssertionError):
         utt.assert_allclose(np.ones(2), np.ones((1, 2)) + 1e-3)
+
+
+def test_a_subclass_of_view_op_changes_what_flows_back(theano, T):
+    class Clipped(theano.compile.ViewOp):
+        def __init__(self, low, high):
+            self.low, self.high = low, high
+
+        def grad(self, inputs, gradients):
+            return [T.clip(g, self.low, self.high) for g in gradients]
+
+    clipped = Clipped(-1.0, 1.0)
+    T.opt.register_canonicalize(theano.gof.OpRemove(clipped), name="clipped_is_removed")
+    try:
+        x = T.dvector("x")
+        y = clipped(x)
+        f = theano.function([x], [y, theano.grad((y**2).sum(), x)])
+        value, gradient = f([0.25, -3.0])
+        assert value.tolist() == [0.25, -3] and gradient.tolist() == [0.5, -1]
+        assert Clipped(-1.0, 1.0) == clipped != Clipped(-2.0, 2.0)
+        assert theano.compile.view_op(x).eval({x: [1.0]}).tolist() == [1]
+    finally:
+        T.opt.unregister("clipped_is_removed")
+
+
+def test_graphs_are_walked_by_parents(T):
+    x, y = T.dvectors("xy")
+    total = x + y
+    assert total.get_parents() == [total.owner] and total.owner.get_parents() == [x, y]
+    assert x.get_parents() == []

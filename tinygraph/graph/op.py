@@ -81,6 +81,10 @@ class Apply:
             index = 0
         return self.outputs[index]
 
+    def get_parents(self) -> list[Variable]:
+        """The variables that the node reads."""
+        return list(self.inputs)
+
     def clone(self) -> Apply:
         return self.clone_with_new_inputs(self.inputs)
 

@@ -206,6 +206,7 @@ def _report(
             "test_images": len(predicted),
             "validation_error": stopping.best_error if history.errors else None,
             "best_iteration": stopping.best_iteration + 1,
+            "best_epoch": (stopping.best_iteration + 1) / model.train_batches,
             "iterations": history.iteration,
             "epochs": epochs,
             "seconds": history.seconds,
@@ -213,6 +214,9 @@ def _report(
             "curve": history.errors,
         }
         args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if history.errors:
+        best_epoch = (stopping.best_iteration + 1) / model.train_batches
+        print(f"best validation error {100 * stopping.best_error:.2f} % after epoch {best_epoch:.4g}")
     if interrupted:
         print(f"stopped by Ctrl-C; --resume goes on from {args.out / CHECKPOINT}")
     print(f"results are in {args.out}")

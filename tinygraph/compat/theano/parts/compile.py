@@ -6,6 +6,7 @@ from typing import Any
 
 from tinygraph.compat.theano.parts.absent import absent_class
 from tinygraph.compat.theano.parts.configuration import config
+from tinygraph.compat.theano.parts.copies import DeepCopyOp, ViewOp, deep_copy_op, view_op
 from tinygraph.compat.theano.parts.mode import (
     FAST_COMPILE,
     FAST_RUN,
@@ -27,25 +28,12 @@ from tinygraph.graph.type import generic
 from tinygraph.tensor.shape import Shape, SpecifyShape, shape, specify_shape
 from tinygraph.tensor.shared import shared
 
-_COPIES = "what is copied is the compiler's to decide"
-DeepCopyOp = absent_class("DeepCopyOp", _COPIES)
-ViewOp = absent_class("ViewOp", _COPIES)
 Rebroadcast = absent_class("Rebroadcast", "sizes are as far known as they are; T.addbroadcast asserts a 1")
 Function = CompiledFunction
 Param = In
 SymbolicInput = In
 SymbolicOutput = Out
 pfunc = function
-
-
-class _Copy:
-    """``theano.compile.view_op`` and ``deep_copy_op``: what they would copy is the compiler's to decide."""
-
-    def __call__(self, x: Any) -> Any:
-        return x
-
-
-view_op = deep_copy_op = _Copy()
 
 
 def rebuild_collect_shared(outputs: Any, inputs: Any = None, replace: Any = None, updates: Any = None,
