@@ -78,6 +78,9 @@ class ConvolutionPrinter:
         self.results = c.window[0] * c.window[1]
         self.base: dict[Access, ir.Value] = {}
 
+    def begin(self) -> None:
+        """What comes before the samples."""
+
     def sample(self, n: ir.Value) -> None:
         """Everything for sample ``n``."""
         c, t = self.c, self.t

@@ -34,6 +34,7 @@ from tinygraph.targets.llvm.memory import Memory
 from tinygraph.targets.llvm.reductions import TERMS, Reductions, emptied_at, reduced
 from tinygraph.targets.llvm.scalars import I1, I8, I32, I64, PTR, constant, splat
 from tinygraph.targets.llvm.windows import recognise
+from tinygraph.targets.llvm.winograd import WinogradPrinter, suits
 
 BODY = ir.FunctionType(ir.VoidType(), [PTR, I64, I64, I64])
 #: loops of at most this many iterations are written out
@@ -155,7 +156,9 @@ class KernelPrinter(Reductions, Memory, Draws):
         table = self._context_pointer(0)
         self._table, self._params, self._args = table, self._context_pointer(1), self._context_pointer(2)
         if self.convolution is not None:
-            self._samples(ConvolutionPrinter(self, self.convolution, self.bits), parallel)
+            lanes = self.bits // (8 * self.convolution.nest.out.buffer.itemsize)
+            kind = WinogradPrinter if suits(self.convolution, lanes) else ConvolutionPrinter
+            self._samples(kind(self, self.convolution, self.bits), parallel)
         else:
             for node in self.tree:
                 self._node(node, parallel)
@@ -172,6 +175,7 @@ class KernelPrinter(Reductions, Memory, Draws):
 
     def _samples(self, convolution: ConvolutionPrinter, parallel: bool) -> None:
         """The samples' loop around a convolution and the nests that it leaves."""
+        convolution.begin()
 
         def sample(n: ir.Value) -> None:
             convolution.sample(n)
