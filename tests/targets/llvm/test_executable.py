@@ -287,3 +287,33 @@ except KeyboardInterrupt:
     begin = time.perf_counter()
     assert process.communicate(timeout=20)[0] == "stopped\n"
     assert time.perf_counter() - begin < 5
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs affinity masks")
+def test_a_process_bound_to_one_cpu_starts_no_helpers_and_idles_after_calls():
+    code = """
+import os, time
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import numpy as np, tinygraph as tg, tinygraph.tensor as T
+from tinygraph.targets.llvm.threads import get_pool
+x = T.fmatrix()
+f = tg.function([x], T.exp(x).sum(axis=1), mode=tg.Mode(target="llvm"))
+for _ in range(20):
+    f(np.ones((2000, 500), "float32"))
+before = time.process_time()
+time.sleep(1)
+print(get_pool().size, get_pool().helpers, time.process_time() - before < 0.02)
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert out.stdout == "1 0 True\n"
+
+
+def test_idleness_after_parallel_calls_costs_no_processor_time():
+    v = T.fmatrix()
+    f = tg.function([v], T.exp(v).sum(axis=1), mode=tg.Mode(target="llvm"))
+    for _ in range(5):
+        f(np.ones((3000, 500), "float32"))
+    time.sleep(0.05)  # helpers stop spinning
+    before = time.process_time()
+    time.sleep(1)
+    assert time.process_time() - before < 0.02

@@ -35,9 +35,9 @@ from tinygraph.targets.llvm.workspace import CallPrinter, NativeStep, Workspace
 from tinygraph.targets.numpy.printer import HostCall
 
 #: scalar operations below which a kernel runs in the calling thread
-_SERIAL_BELOW = 20_000
+_SERIAL_BELOW = 200_000
 #: scalar operations that one share of a parallel kernel should have
-_SHARE = 10_000
+_SHARE = 50_000
 #: multiplications from and up to which a product is printed rather than left to BLAS
 _SMALL_PRODUCTS = 4096, 3_000_000
 #: multiplications from which on threads share a product
@@ -194,7 +194,7 @@ class LlvmExecutable:
             self._shared_loop(i)
         elif isinstance(i, Pack):
             library = load(pack_text(i.panels.dtype, i.shape, layout(*i.strides)))
-            self._kernel(library, i.slots(), i.extent, int(i.panels.size > _SERIAL_BELOW and self.threads > 1), i)
+            self._kernel(library, i.slots(), i.extent, int(10 * i.panels.size > _SERIAL_BELOW and self.threads > 1), i)
         elif isinstance(i, Packed):
             self._packed(i)
         elif isinstance(i, PooledGradient):
