@@ -319,11 +319,15 @@ class _Printer:
         """A register for each piece of a block's lines."""
         return {(r, p): self.top.alloca(self.vector(p.width)) for r in range(block.rows) for p in block.pieces}
 
-    def add_product(self, cell: ir.Value, factor: ir.Value, v: ir.Value, mask: ir.Value | None = None) -> None:
+    def add_product(self, cell: ir.Value, factor: ir.Value, v: ir.Value) -> None:
         b = self.b
-        old = b.load(cell, typ=v.type)
-        new = scalars.intrinsic(b, "fma", [v, splat(b, factor, v.type.count), old])
-        b.store(new if mask is None else b.select(mask, new, old), cell)
+        new = scalars.intrinsic(b, "fma", [v, splat(b, factor, v.type.count), b.load(cell, typ=v.type)])
+        b.store(new, cell)
+
+    def in_use(self, p: Piece, v: ir.Value) -> ir.Value:
+        """``v`` with zeros in the lanes that the piece does not use."""
+        mask = self.mask(p)
+        return v if mask is None else self.b.select(mask, v, self.zero(p.width))
 
     def mask(self, p: Piece) -> ir.Constant | None:
         """The lanes in use, None for all."""
@@ -389,7 +393,7 @@ class _Weights(_Printer):
             factor = b.load(self.at(self.factors, i), typ=self.number)
             for (r, p), cell in cells.items():
                 x = self.read(self.operand, self.sum(at, r * g.dilation[0] * g.row + p.image), p.width)
-                self.add_product(cell, factor, x, self.mask(p))  # other lanes hold anything: denormals are slow
+                self.add_product(cell, factor, self.in_use(p, x))  # other lanes hold anything: denormals are slow
 
         self.loop(0, b.load(self.count, typ=I64), 1, entry)
         for (r, p), cell in cells.items():
@@ -497,10 +501,8 @@ class _Inputs(_Printer):
                 at = b.add(b.load(self.at(self.places, s, I64), typ=I64), down)
                 for (r, p), cell in cells.items():
                     here = self.sum(at, r * g.dilation[0] * g.row + p.image)
-                    more = b.load(cell, typ=self.vector(p.width))
-                    mask = self.mask(p)
-                    if mask is not None:  # an infinite gradient makes nan of the empty lanes' zeros
-                        more = b.select(mask, more, self.zero(p.width))
+                    # an infinite gradient makes nan of the empty lanes' zeros
+                    more = self.in_use(p, b.load(cell, typ=self.vector(p.width)))
                     self.write(b.fadd(self.read(self.out, here, p.width), more), self.out, here)
 
         def entry(i: ir.Value) -> None:
