@@ -11,6 +11,7 @@ from tinygraph.tensor.maths import cast_op
 from tinygraph.tensor.nnet import softmax
 from tinygraph.tensor.reduce import Reduce
 from tinygraph.tensor.shape import DimShuffle, SpecifyShape
+from tinygraph.tensor.signal.pool import pool_2d
 
 
 def _set_and_get(x, rows, columns):
@@ -124,3 +125,15 @@ specimen("one_hot_sum", lambda v: _rows_of_one_hot(T.exp(T.to_one_hot(v.k, 4)), 
 def _rows_of_one_hot(x, k):
     """A sum of a one-hot matrix times ``x``, which has its shape."""
     return (T.to_one_hot(k, 4) * x).sum(axis=1)
+
+
+# -- pooling -----------------------------------------------------------------------------------------------------------
+def _pool_gradient(x, factor):
+    """The gradient of the sum of squares of the maxima of ``x``, two columns at a time, by ``x``, times ``factor``."""
+    maxima = pool_2d(x, (1, 2), ignore_border=False)
+    return T.grad(T.sqr(maxima).sum(), x, disconnected_inputs="ignore") * factor
+
+
+specimen("factor_of_pool_gradient", lambda v: _pool_gradient(T.nnet.relu(v.x), T.gt(v.x, 0)),
+         lambda v: _pool_gradient(T.nnet.relu(v.x), T.ge(v.x, 0)), lambda v: _pool_gradient(T.tanh(v.x), T.gt(v.x, 0)),
+         lambda v: _pool_gradient(v.x, T.exp(v.y)), lambda v: _pool_gradient(v.x, T.sqr(v.x.sum(axis=0, keepdims=True))))  # fmt: skip

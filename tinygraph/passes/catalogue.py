@@ -96,6 +96,7 @@ PEERS: dict[str, str] = {
     "incsubtensor_of_zeros_to_setsubtensor": "inc_zeros_to_set add_inc_of_zeros",
     "adv_sub1_adv_inc_sub1": "gather_of_set gather_everything",
     "useless_AdvancedSubtensor": "gather_everything scatter_nothing add_scatter_of_zeros",
+    "factors of a max-pool's gradient (not done by either)": "factor_of_pool_gradient",
     "join_1, join_empty": "join_of_one join_drops_empty",
     "variance in one pass (not done by either)": "variance",
     "tanh and softplus written out (not done by either)": "tanh_of_exponentials softplus_difference",

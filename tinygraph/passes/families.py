@@ -7,6 +7,7 @@ from tinygraph.passes import (
     logic,
     loops,
     merge,
+    pools,
     powers,
     products,
     scatters,
@@ -18,6 +19,6 @@ from tinygraph.passes import (
 )
 
 __all__ = [
-    "clean", "dots", "fold", "logic", "loops", "merge", "powers", "products", "scatters", "shape_rules", "spreads",
-    "stabilise", "subtensors", "sums",
+    "clean", "dots", "fold", "logic", "loops", "merge", "pools", "powers", "products", "scatters", "shape_rules",
+    "spreads", "stabilise", "subtensors", "sums",
 ]  # fmt: skip
