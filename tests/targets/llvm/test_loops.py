@@ -158,3 +158,23 @@ def test_a_matrix_chosen_at_each_step_is_packed_at_none(programs):
     found, expected = (function([x, ws], out, mode=Mode(target=t))(*values) for t in ("llvm", "numpy"))
     assert_close([found], [expected], "float64")
     assert not list(instructions(programs[0].program.instructions, Packed))
+
+
+def test_an_index_error_in_a_thread_of_the_loop_names_its_node(programs):
+    """The index depends on the state, so that it is read inside the loop; afterwards the function works as before."""
+    w, i, start = T.dmatrix("w"), T.lmatrix("i"), T.dmatrix("h")
+
+    def step(i_t, h, w):
+        return T.tanh(T.dot(h, w) + w[i_t + T.cast(h[:, 0] * 0, "int64")])
+
+    out, _ = tinygraph.scan(step, sequences=[i], outputs_info=[start], non_sequences=[w])
+    f = function([w, i, start], out, mode=Mode(target="llvm"))
+    values = np.random.default_rng(0).standard_normal((40, 40)) / 7, np.zeros((30, 64), "int64"), np.ones((64, 40))
+    before = f(*values)
+    assert [shared_rows(loop) for loop in loops_of(programs[0])] == [64]
+    values[1][20, 50] = 41
+    with pytest.raises(tinygraph.errors.IndexOutOfRange, match="index 41") as raised:
+        f(*values)
+    assert "AdvancedSubtensor" in "".join(raised.value.__notes__)
+    values[1][20, 50] = 0
+    np.testing.assert_array_equal(f(*values), before)
