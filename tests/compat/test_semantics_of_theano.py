@@ -170,3 +170,15 @@ def test_graphs_are_walked_by_parents(T):
     total = x + y
     assert total.get_parents() == [total.owner] and total.owner.get_parents() == [x, y]
     assert x.get_parents() == []
+
+
+def test_a_variable_that_is_no_condition_counts_as_there(installed, T):
+    import tinygraph.compat.theano as compat
+
+    x = T.dvector("x")
+    assert x and T.exp(x) and T.constant(0)
+    with pytest.raises(TypeError, match="the truth of the symbolic variable"):
+        bool(x > 0)
+    compat.uninstall()
+    with pytest.raises(TypeError, match="the truth of the symbolic variable"):
+        bool(x)

@@ -161,7 +161,12 @@ class TensorOperators:
     def __hash__(self) -> int:
         return object.__hash__(self)
 
+    #: whether variables that are no conditions count as true, as in Theano (``if bias:``); its names' installer says so
+    _true_unless_condition = False
+
     def __bool__(self) -> bool:
+        if self._true_unless_condition and self.type.dtype != "bool":
+            return True
         raise TypeMismatch(
             f"the truth of the symbolic variable {self} is not known while the graph is built; "
             "use T.switch(condition, a, b) or ifelse, and T.eq for equality"

@@ -33,13 +33,18 @@ def install(force: bool = False) -> Any:
         sys.modules["theano"] = root
         _modules.publish("theano")
     from tinygraph.compat.theano.parts.configuration import read_flags
+    from tinygraph.tensor.variable import TensorOperators
 
+    TensorOperators._true_unless_condition = True
     read_flags()
     return root
 
 
 def uninstall() -> None:
     """Undo :func:`install`; modules that were imported keep working."""
+    from tinygraph.tensor.variable import TensorOperators
+
+    TensorOperators._true_unless_condition = False
     _modules.withdraw("theano")
 
 
