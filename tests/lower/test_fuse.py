@@ -133,6 +133,17 @@ def test_a_group_never_encloses_a_path_that_leaves_it():
     np.testing.assert_allclose(f(value), want)
 
 
+def test_a_result_and_its_gradient_walk_their_rows_together():
+    # the gradient's first nest needs nothing of the forward group; its second needs both, and brings them together
+    x, above = T.matrices("x", "above")
+    p = T.nnet.softmax(x)
+    scaled = above * 3
+    inner = (scaled * p).sum(axis=1, keepdims=True)
+    program = lowered([x, above], [p, p * (scaled - inner)], [(5, 7)] * 2)
+    (g,) = groups(program)
+    assert len(g.nests) > 3 and {b.kind for b in g.writes()} == {"output"}
+
+
 def test_softmax_is_one_group_and_only_its_result_leaves():
     x = T.matrix("x")
     (g,) = groups(lowered([x], [T.nnet.softmax(x * 2 + 1)], [(5, 7)]))

@@ -17,6 +17,7 @@ from tinygraph.lower.in_place import write_in_place
 from tinygraph.lower.inline import inline
 from tinygraph.lower.order import arrange, gather_results
 from tinygraph.lower.repeats import without_repeats
+from tinygraph.program.contraction import is_product
 from tinygraph.program.expr import Access
 from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, Loop, Nest, Program
 
@@ -119,7 +120,7 @@ def _parallel_depth(n: Nest) -> int:
 
 def group(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer], may_group: Any) -> list[Instruction]:
     """Nests that share their outer loops, gathered; a group never encloses a path that leaves it and comes back."""
-    order: list[_Item] = []
+    order: list[_Item | None] = []
     position: dict[_Item, int] = {}
     last_write: dict[Buffer, _Item] = {}
     readers: dict[Buffer, list[_Item]] = {}
@@ -146,7 +147,51 @@ def group(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer], may_grou
         for b in writes:
             last_write[b] = item
             readers[b] = [item] if b in reads else []
-    return _emit(order, position, uses, kept)
+        if len(item.nests) > 1:
+            earlier = sorted((d for d in deps if d.nests and d is not item), key=position.__getitem__)
+            other = next((d for d in earlier if _may_absorb(d, item, may_group)), None)
+            if other is not None:
+                _absorb(other, item, last_write, readers)
+                order[position.pop(item)] = None
+                in_order = in_order and all(position[d] < position[other] for d in other.deps)
+                in_order = in_order and all(position[other] < position[u] for u in other.users)
+    return _emit([item for item in order if item is not None], position, uses, kept)
+
+
+def _may_absorb(first: _Item, second: _Item, may_group: Any) -> bool:
+    """Whether ``second``, which needs ``first``, may go into it: no path from one to the other leads elsewhere."""
+    depth = first.outer
+    if depth != second.outer or first.nests[0].extents[:depth] != second.nests[0].extents[:depth]:
+        return False
+    if len(first.nests) + len(second.nests) > _GROUP_LIMIT or any(is_product(n) for n in first.nests):
+        return False
+    if not _can_sink(first, [d for d in second.deps if d is not first]) or not _can_sink(second, [*first.deps]):
+        return False
+    if not all(may_group(a, b) for a in first.nests for b in second.nests):
+        return False
+    return all(shared_depth(first, n) == depth for n in second.nests)
+
+
+def _absorb(
+    first: _Item, second: _Item, last_write: dict[Buffer, _Item], readers: dict[Buffer, list[_Item]]
+) -> None:
+    """Append the nests of ``second`` to ``first``, which takes its place everywhere."""
+    for n in second.nests:
+        for b in n.writes():
+            if last_write[b] is second:
+                last_write[b] = first
+        for b in {*n.reads(), *n.writes()}:
+            readers[b] = [first if r is second else r for r in readers.get(b, ())]
+    first.nests += second.nests
+    for d in second.deps - {first}:
+        d.users.discard(second)
+        d.users.add(first)
+        first.deps.add(d)
+    for u in second.users:
+        u.deps.discard(second)
+        u.deps.add(first)
+    first.users = (first.users | second.users) - {first, second}
+    first.deps -= {first, second}
 
 
 def _join(
