@@ -15,7 +15,7 @@ import networkx as nx
 from tinygraph.lower.cost import bytes_moved
 from tinygraph.lower.in_place import write_in_place
 from tinygraph.lower.inline import inline
-from tinygraph.lower.order import arrange, gather_results
+from tinygraph.lower.order import arrange, gather_results, runs_python
 from tinygraph.lower.repeats import without_repeats
 from tinygraph.program.contraction import is_product
 from tinygraph.program.expr import Access
@@ -125,11 +125,14 @@ def group(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer], may_grou
     last_write: dict[Buffer, _Item] = {}
     readers: dict[Buffer, list[_Item]] = {}
     in_order = True  # so far no item needs one that stands after it
+    python: _Item | None = None  # the last that Python runs: these keep their order
     for i in block:
         nest = i if isinstance(i, Nest) else None
         reads, writes = set(i.reads()), set(i.writes())
         deps = {last_write[b] for b in reads | writes if b in last_write}
         deps |= {r for b in writes for r in readers.get(b, ())}
+        if runs_python(i) and python is not None:
+            deps.add(python)
         item = None
         if nest is not None and may_group is not None:
             item = _join(nest, deps, position, in_order, may_group)
@@ -137,6 +140,8 @@ def group(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer], may_grou
             item = _Item(None if nest is not None else i, nest)
             position[item] = len(order)
             order.append(item)
+        if runs_python(i):
+            python = item
         for d in deps:
             if d is not item:
                 item.deps.add(d)

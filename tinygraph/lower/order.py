@@ -67,7 +67,7 @@ def _dependencies(block: Sequence[Instruction]) -> list[set[int]]:
         reads, writes = set(i.reads()), set(i.writes())
         found = {writer[b] for b in reads | writes if b in writer}
         found.update(r for b in writes for r in readers.get(b, ()))
-        if _runs_python(i):
+        if runs_python(i):
             found.update([python] if python >= 0 else [])
             python = k
         needs.append(found - {k})
@@ -79,11 +79,11 @@ def _dependencies(block: Sequence[Instruction]) -> list[set[int]]:
     return needs
 
 
-def _runs_python(i: Instruction) -> bool:
+def runs_python(i: Instruction) -> bool:
     if isinstance(i, Loop):
-        return any(map(_runs_python, i.body))
+        return any(map(runs_python, i.body))
     if isinstance(i, Branch):
-        return any(map(_runs_python, [*i.then, *i.otherwise]))
+        return any(map(runs_python, [*i.then, *i.otherwise]))
     return not isinstance(i, (Nest, Group))
 
 

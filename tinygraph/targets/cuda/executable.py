@@ -11,12 +11,12 @@ import numpy as np
 
 from tinygraph.errors import IndexOutOfRange
 from tinygraph.lower.fuse import fuse
+from tinygraph.lower.picked import resolve
 from tinygraph.lower.plan import ALIGN, MemoryPlan, plan_memory
 from tinygraph.program.instructions import Buffer, Program, Ref
 from tinygraph.targets.cuda import modules
 from tinygraph.targets.cuda.device import Device, OutOfDeviceMemory
 from tinygraph.targets.cuda.kernel import Tuning
-from tinygraph.targets.cuda.picked import resolve
 from tinygraph.targets.cuda.printer import ProgramPrinter
 from tinygraph.targets.cuda.schedule import may_group
 from tinygraph.targets.cuda.staging import stage

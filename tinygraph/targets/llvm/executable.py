@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygraph.lower.fuse import fuse
+from tinygraph.lower.picked import resolve
 from tinygraph.lower.plan import MemoryPlan, plan_memory
 from tinygraph.program.contraction import is_product
 from tinygraph.program.instructions import (
@@ -95,6 +96,7 @@ class LlvmExecutable:
     def __init__(self, program: Program, threads: int = 1, checked: bool = False):
         self.checked = checked
         use_places(program, _engine().target.vector_bits)
+        resolve(program)
         fuse(program, may_group)
         self.program = program
         self.machine = vm.machine()
