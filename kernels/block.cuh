@@ -83,7 +83,7 @@ __device__ __forceinline__ T warp_reduce(T value, Op op) {
 // Combine along threadIdx.x; every thread of the row gets the result.  `scratch`: shared memory for one T per warp.
 // All threads of the block must call it.
 template <typename T, typename Op>
-__device__ T row_reduce(T value, Op op, T* scratch) {
+__device__ __forceinline__ T row_reduce(T value, Op op, T* scratch) {
     value = warp_reduce(value, op);
     const int warps = blockDim.x / 32;
     if (warps == 1) return value;
@@ -99,7 +99,7 @@ __device__ T row_reduce(T value, Op op, T* scratch) {
 // ---- scans -----------------------------------------------------------------------------------------------------
 // Inclusive scan along threadIdx.x of one row of threads; `total` gets the combination of all of them.
 template <typename T, typename Op>
-__device__ T row_scan(T value, Op op, T* scratch, T* total) {
+__device__ __forceinline__ T row_scan(T value, Op op, T* scratch, T* total) {
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
 #pragma unroll
     for (int lanes = 1; lanes < 32; lanes *= 2) {

@@ -77,7 +77,7 @@ def test_a_view_by_a_host_integer_reads_it_from_memory(device):
 def test_softmax_is_one_kernel_that_keeps_its_totals_in_registers(device):
     x = T.fmatrix("x")
     text = kernel_of(compiled([x], T.nnet.softmax(x), ones(8, 40)))
-    assert text.count("__global__") == 1 and text.startswith('extern "C" __global__ void __launch_bounds__(64) rows(i64 count')
+    assert text.count("__global__") == 1 and text.startswith('extern "C" __global__ void __launch_bounds__(64, 1) rows(i64 count')
     assert text.count("row_reduce") == 2
     assert "t0_sum = row_reduce(t0_sum, Maximum(), (float*)scratch);\n        const float t0 = t0_sum;" in text
     assert "op_exp((x0[k0 * n1 + r1_0] - t0))" in text

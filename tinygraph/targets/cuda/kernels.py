@@ -7,7 +7,7 @@ and cached as it is.
 
 Two ways to specialise a file:
 
-* macros: ``source("prefix_scan.cu", {"TG_T": "half_t"})`` puts ``#define TG_T half_t`` first; each file lists its macros;
+* macros: ``source("prefix_scan.cu", {"TG_T": "half_t"})`` puts ``#define TG_T half_t`` first; each file lists its own;
 * placeholders: ``render("elementwise.cuh", name="f", ...)`` fills the ``@word@`` marks of a template.
 """
 

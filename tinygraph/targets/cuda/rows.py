@@ -75,7 +75,9 @@ def _pass(nest: Nest, p: Parameters, rows: Axes, inner: Axes, registers: dict[Ac
 
 
 def _loop_head(size: int, p: Parameters) -> str:
-    return f"#pragma unroll 4\nfor (i64 r = threadIdx.x; r < (inside ? {p.number(size)} : 0); r += blockDim.x) {{"
+    unrolled = 8 if size >= _LONG else 4  # loads in flight are what a pass waits for
+    head = f"for (i64 r = threadIdx.x; r < (inside ? {p.number(size)} : 0); r += blockDim.x) {{"
+    return f"#pragma unroll {unrolled}\n{head}"
 
 
 def _alone(nest: Nest, p: Parameters, rows: Axes, registers: dict[Access, str], name: str, store: bool) -> list[str]:
