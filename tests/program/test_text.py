@@ -58,10 +58,11 @@ def test_a_whole_program():
           input i0[4, 3] float64 x
           shared s1[3, 2] float64 W
           group over 2:
-            for i<4, j<2: t2[2*i + j] = add over k<3 of (i0[3*i + k] * s1[j + 2*k])
-          group over 2:
-            for i<4, j<2: o3[2*i + j] = tanh(t2[2*i + j])
-          group over 2:
-            for i<3, j<2: u4[2*i + j] = (s1[2*i + j] * 0.5)
+            for i<4, j<2: o3[2*i + j] = add over k<3 of (i0[3*i + k] * s1[j + 2*k])
+          together:
+            group over 2:
+              for i<4, j<2: o3[2*i + j] = tanh(o3[2*i + j])
+            group over 2:
+              for i<3, j<2: u4[2*i + j] = (s1[2*i + j] * 0.5)
           output o3[4, 2]
           update u4[3, 2]""")

@@ -55,7 +55,10 @@ def _fuse_block(block: list[Instruction], uses: _Uses, kept: set[Buffer], may_gr
         elif isinstance(i, Branch):
             i.then = _fuse_block(i.then, uses, kept, may_group)
             i.otherwise = _fuse_block(i.otherwise, uses, kept, may_group)
-    return group(inline(_used(block, uses, kept), uses.readers, uses.writers, kept), uses, kept, may_group)
+    used = _used(block, uses, kept)
+    inlined = inline(used, uses.readers, uses.writers, kept)
+    uses.replace(used, inlined)  # what a nest that moved into several reads has as many readers now
+    return group(inlined, uses, kept, may_group)
 
 
 def _used(block: Sequence[Instruction], uses: _Uses, kept: set[Buffer]) -> list[Instruction]:
@@ -79,6 +82,16 @@ class _Uses:
         self.readers: dict[Buffer, int] = {}
         self.writers: dict[Buffer, int] = {}
         self._count(instructions)
+
+    def replace(self, before: Sequence[Instruction], after: Sequence[Instruction]) -> None:
+        """Nests of ``before`` gave way to those of ``after``."""
+        old, new = ({id(i): i for i in block if isinstance(i, Nest)} for block in (before, after))
+        for nests, step in ((old.keys() - new.keys(), -1), (new.keys() - old.keys(), 1)):
+            for i in (old[k] if step < 0 else new[k] for k in nests):
+                for b in set(i.reads()):
+                    self.readers[b] = self.readers.get(b, 0) + step
+                for b in set(i.writes()):
+                    self.writers[b] = self.writers.get(b, 0) + step
 
     def _count(self, instructions: Sequence[Instruction]) -> None:
         for i in instructions:
