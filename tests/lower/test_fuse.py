@@ -218,23 +218,3 @@ def test_fused_programs_compute_what_the_ops_say(choices, m, n, seed):
     out, total = f(reference[0])
     np.testing.assert_allclose(out, reference[-1], rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(total, reference[len(values) // 2].sum(), rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize("target", ["numpy", "llvm"])
-def test_a_sum_that_two_groups_come_to_read_is_stored(target):
-    """The variance moves into both its readers, so the sum of squares has two: one in its group and one elsewhere."""
-    if target == "llvm":
-        pytest.importorskip("llvmlite")
-    x, gamma, old = T.dmatrix("x"), T.dvector("gamma"), T.dvector("old")
-    centred = x - x.mean(axis=0)
-    variance = T.sqr(centred).mean(axis=0)
-    scale = 1 / T.sqrt(variance + 1e-4)
-    outputs = [centred * (gamma * scale), scale, old * 0.8 + variance * 1.1 * 0.2]
-    rng = np.random.default_rng(0)
-    values = rng.standard_normal((12, 5)), rng.random(5), rng.random(5)
-    found = function([x, gamma, old], outputs, mode=Mode(target=target))(*values)
-    c = values[0] - values[0].mean(0)
-    v = (c**2).mean(0)
-    for have, want in zip(found, [c * values[1] / np.sqrt(v + 1e-4), 1 / np.sqrt(v + 1e-4), values[2] * 0.8 + v * 0.22],
-                          strict=True):  # fmt: skip
-        np.testing.assert_allclose(have, want, rtol=1e-12)
