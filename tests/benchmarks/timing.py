@@ -1,7 +1,7 @@
 """Timing candidates against each other: in turn, so that a noisy machine is noisy for all, and by medians.
 
 Idle worker threads of BLAS and OpenMP libraries spin for some milliseconds before they sleep. So that none of them takes
-a CPU from the next candidate, each turn begins with a pause and a call that is not timed, for all alike.
+a CPU from the next candidate, each turn begins with calls that are not timed, for all alike.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
-#: seconds between turns; OpenBLAS lets its workers spin the longest, some 20 ms
-_PAUSE = 0.04
+#: seconds of calls before those that count; OpenBLAS lets its workers spin the longest, some 20 ms
+_WARM_UP = 0.03
 
 
 def compare(candidates: Mapping[str, Callable[[], object]], seconds: float = 3.0, least: int = 5) -> dict[str, float]:
@@ -28,8 +28,9 @@ def compare(candidates: Mapping[str, Callable[[], object]], seconds: float = 3.0
     while time.perf_counter() < end or min(map(len, times.values())) < least:
         for name, call in candidates.items():
             n = repeat[name]
-            time.sleep(_PAUSE)
-            call()
+            warm = time.perf_counter() + _WARM_UP
+            while time.perf_counter() < warm:
+                call()
             begin = time.perf_counter()
             for _ in range(n):
                 call()
