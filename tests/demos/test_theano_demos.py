@@ -7,6 +7,7 @@ import pytest
 
 import tinygraph
 import tinygraph.tensor as T
+from tests.benchmarks import numpy_cnn as by_hand
 from tinygraph import cli
 from tinygraph.demos import moons, network3, numpy_cnn, tf_cnn
 from tinygraph.demos.harness import pictures
@@ -21,7 +22,9 @@ def last_line(capsys, *arguments):
 def test_two_epochs_make_fewer_errors_than_one(name, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(pictures, "draw_all", lambda *args: None)
     extra = ["--filters", "2"] if name == "tf-cnn" else []
-    cli.main(["demo", name, "--epochs", "2", "--out", str(tmp_path), "--json", str(tmp_path / "r.json"), *extra])
+    cli.main(
+        ["demo", name, "--epochs", "2", "--out", str(tmp_path), "--json", str(tmp_path / "r.json"), *extra]
+    )
     found = json.loads((tmp_path / "r.json").read_text())
     assert found["curve"][1][1] < found["curve"][0][1] < 0.9
     assert "after 2 epochs" in capsys.readouterr().out.splitlines()[-1]
@@ -53,10 +56,25 @@ def test_channels_last_convolution():
     x, w = rng.randn(2, 6, 6, 3), rng.randn(4, 3, 3, 3)
     a, b = T.dtensor4(), T.dtensor4()
     found = tinygraph.function([a, b], numpy_cnn.conv_nhwc(a, b))(x, w)
-    wanted = sum(np.einsum("nhwc,fc->nhwf", x[:, i : i + 4, j : j + 4], w[:, i, j]) for i in range(3) for j in range(3))
+    wanted = sum(
+        np.einsum("nhwc,fc->nhwf", x[:, i : i + 4, j : j + 4], w[:, i, j]) for i in range(3) for j in range(3)
+    )
     assert np.allclose(found, wanted)
     assert np.allclose(tinygraph.function([a], numpy_cnn.max_pool_nhwc(a))(x),
                        x.reshape(2, 3, 2, 3, 2, 3).max(axis=(2, 4)))  # fmt: skip
+
+
+@pytest.mark.parametrize("target", ["numpy", "llvm"])
+def test_the_network_written_by_hand_has_the_gradients_of_the_compiled_one(target):
+    if target == "llvm":
+        pytest.importorskip("llvmlite")
+    rng, values = np.random.default_rng(2), by_hand.parameters()
+    x, y = rng.random((3, 28, 28, 1)), rng.integers(0, 10, 3)
+    cost, grads = by_hand.gradients(x, y, values)
+    found = by_hand.compiled(target, "float64", values)(x, y)
+    for wanted, value in zip([cost, *grads], found, strict=True):
+        assert np.abs(wanted).max() > 0
+        np.testing.assert_allclose(value, wanted, rtol=1e-9, atol=1e-12)
 
 
 def test_truncated_normal_numbers():
