@@ -22,7 +22,7 @@ DEMOS = {
     "lenet": ["--epochs", "1"], "mlp": ["--epochs", "1"], "logistic": ["--epochs", "1"],
     "network3": ["--epochs", "1", "--batch-size", "10"], "moons": ["--steps", "2"], "numpy-cnn": ["--epochs", "1"],
     "tf-cnn": ["--epochs", "1", "--filters", "2"], "pytorch-mnist": ["--epochs", "1"],
-    "char-rnn": ["--steps", "2", "--seq-length", "5"],
+    "char-rnn": ["--steps", "2", "--seq-length", "5"], "scan-examples": ["--steps", "3"],
 }  # fmt: skip
 
 
@@ -59,8 +59,8 @@ def compiled(request, tmp_path_factory):
         patch.setattr(CompiledFunction, "__call__", count)
         patch.setattr(pictures, "draw_all", lambda *args: None)
         with contextlib.suppress(_EnoughError):
-            cli.main(["demo", request.param, "--out", str(folder / "out"), *DEMOS[request.param], *extra]
-                     if request.param != "network3" else ["demo", "network3", *DEMOS["network3"]])  # fmt: skip
+            out = [] if request.param in ("network3", "scan-examples") else ["--out", str(folder / "out")]
+            cli.main(["demo", request.param, *DEMOS[request.param], *out, *extra])
     assert found
     return found
 

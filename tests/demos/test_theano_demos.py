@@ -9,7 +9,7 @@ import tinygraph
 import tinygraph.tensor as T
 from tests.benchmarks import numpy_cnn as by_hand
 from tinygraph import cli
-from tinygraph.demos import moons, network3, numpy_cnn, tf_cnn
+from tinygraph.demos import moons, network3, numpy_cnn, scan_examples, tf_cnn
 from tinygraph.demos.harness import pictures
 
 
@@ -87,6 +87,19 @@ def test_moons(tmp_path, capsys):
     line = last_line(capsys, "moons", "--steps", 1500, "--out", tmp_path)
     assert float(line.split()[-1].rstrip("%")) > 93
     assert (tmp_path / "boundary.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("data", ["circles", "classes"])
+def test_points_that_scikit_learn_makes(data, tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    line = last_line(capsys, "moons", "--data", data, "--steps", 1500, "--out", tmp_path)
+    assert float(line.split()[-1].rstrip("%")) > 90
+
+
+@pytest.mark.parametrize("steps", [1, 9])
+def test_every_scan_example_agrees_with_a_loop_in_python(steps, capsys):
+    line = last_line(capsys, "scan-examples", "--steps", steps)
+    assert line == f"{len(scan_examples.EXAMPLES)} of {len(scan_examples.EXAMPLES)} loops agree with Python's"
 
 
 def test_the_points_of_moons():

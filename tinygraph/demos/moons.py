@@ -1,7 +1,8 @@
 """A network with one hidden layer that separates two moons, with a picture of its decision boundary.
 
 The first check point of many introductions to Theano: two features, a hidden layer of sigmoids, softmax, gradient
-descent on all points at once. The picture needs matplotlib.
+descent on all points at once. The points are two moons, or what scikit-learn makes: --data circles, --data classes.
+The picture needs matplotlib.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tinygraph
 import tinygraph.tensor as T
 from tinygraph.arguments import output_directory, positive_float, positive_int, seed
 from tinygraph.demos.harness.pictures import missing
+from tinygraph.errors import DataError
 
 
 def make_moons(rng, n, noise=0.2):
@@ -24,6 +26,20 @@ def make_moons(rng, n, noise=0.2):
     x = np.where(label == 0, np.cos(angle), 1 - np.cos(angle))
     y = np.where(label == 0, np.sin(angle), 0.5 - np.sin(angle))
     return np.stack([x, y], axis=1) + rng.normal(0, noise, (n, 2)), label
+
+
+def make_points(name, rng, n):
+    """``n`` points (n, 2) and their classes, 0 or 1: moons, or circles and classes by scikit-learn."""
+    if name == "moons":
+        return make_moons(rng, n)
+    try:
+        from sklearn import datasets
+    except ImportError as error:
+        raise DataError(f"--data {name} needs scikit-learn: pip install tinygraph[data]") from error
+    if name == "circles":
+        return datasets.make_circles(n, noise=0.1, factor=0.5, random_state=rng)
+    # two clusters a class, at the corners of a square that the generator draws: one draw, split by the caller
+    return datasets.make_classification(n, 2, n_informative=2, n_redundant=0, class_sep=1.5, random_state=rng)
 
 
 class Net:
@@ -66,6 +82,7 @@ def draw(net, x, y, path):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``tinygraph demo moons``."""
+    parser.add_argument("--data", choices=("moons", "circles", "classes"), default="moons", help="(default: %(default)s)")
     parser.add_argument("--points", type=positive_int, default=400, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--hidden", type=positive_int, default=16, metavar="H", help="(default: %(default)s)")
     parser.add_argument("--steps", type=positive_int, default=3000, metavar="N", help="(default: %(default)s)")
@@ -78,7 +95,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train, draw, report."""
     rng = np.random.RandomState(args.seed)
-    x, y = make_moons(rng, args.points)
+    x, y = make_points(args.data, rng, args.points + 1000)
+    (x, fresh_x), (y, fresh_y) = np.split(x, [args.points]), np.split(y, [args.points])
     net = Net(rng, args.hidden, args.learning_rate)
     for step in range(args.steps):
         loss = net.train(x, y)
@@ -90,5 +108,4 @@ def run(args: argparse.Namespace) -> None:
         args.out.mkdir(parents=True, exist_ok=True)
         draw(net, x, y, args.out / "boundary.png")
         print(f"the picture is {args.out / 'boundary.png'}")
-    fresh_x, fresh_y = make_moons(rng, 1000)
     print(f"accuracy on 1000 new points {(net.predict(fresh_x) == fresh_y).mean():.1%}")
