@@ -82,7 +82,8 @@ def draw(net, x, y, path):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``tinygraph demo moons``."""
-    parser.add_argument("--data", choices=("moons", "circles", "classes"), default="moons", help="(default: %(default)s)")
+    parser.add_argument("--data", choices=("moons", "circles", "classes"), default="moons",
+                        help="the points (default: %(default)s)")  # fmt: skip
     parser.add_argument("--points", type=positive_int, default=400, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--hidden", type=positive_int, default=16, metavar="H", help="(default: %(default)s)")
     parser.add_argument("--steps", type=positive_int, default=3000, metavar="N", help="(default: %(default)s)")
