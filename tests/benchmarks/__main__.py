@@ -1,17 +1,17 @@
 """``python -m tests.benchmarks``: every work on every target against the peers, in one run, alternating, by medians.
 
+Each implementation has a process of its own (``worker.py``), so that none disturbs another.
 Prints a table and writes JSON (``--json FILE``). Threads: as many as the process may use, for all alike.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
-import importlib
 import json
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,8 @@ from tests.benchmarks import shapes
 from tests.benchmarks.compiling import compile_steps
 from tests.benchmarks.resources import lines as resource_lines
 from tests.benchmarks.resources import resources
-from tests.benchmarks.timing import compare
+from tests.benchmarks.timing import take_turns
+from tests.benchmarks.worker import Worker, workers
 
 #: work -> (function in the steps modules, its arguments)
 WORKS: dict[str, tuple[str, tuple]] = {
@@ -44,7 +45,8 @@ WORKS: dict[str, tuple[str, tuple]] = {
 }
 #: how an RNN's step grows with each of its sizes: run by ``--only scaling``
 SCALING: dict[str, tuple[str, tuple]] = {
-    f"scaling, RNN H{size.hidden} T{size.steps} B{size.batch}": ("growing_rnn", (size,)) for size in shapes.RNN_GROWING
+    f"scaling, RNN H{size.hidden} T{size.steps} B{size.batch}": ("growing_rnn", (size,))
+    for size in shapes.RNN_GROWING
 }
 PEERS = {
     "PyTorch": "tests.benchmarks.torch_steps",
@@ -62,23 +64,22 @@ def targets() -> list[str]:
     return ["numpy", "llvm"]
 
 
-def candidates(function: str, arguments: tuple, wanted: list[str]) -> dict[str, Callable[[], Any]]:
-    """Every implementation of a work that is installed."""
-    from tests.benchmarks import tinygraph_steps
+def implementations() -> dict[str, tuple[str, ...]]:
+    """Every implementation with the module of its steps and, of ours, the target."""
+    return {f"tinygraph {t}": ("tests.benchmarks.tinygraph_steps", t) for t in targets()} | {
+        peer: (module,) for peer, module in PEERS.items()
+    }
 
-    found: dict[str, Callable[[], Any]] = {}
-    for target in wanted:
-        found[f"tinygraph {target}"] = getattr(tinygraph_steps, function)(target, *arguments)
-    for peer, module in PEERS.items():
-        try:
-            steps = importlib.import_module(module)
-        except ImportError as error:
-            print(f"  {peer} is left out: {error}", file=sys.stderr)
-            continue
-        make = getattr(steps, function, None)
-        for variant, step in (make(*arguments) if make else {}).items():
-            found[f"{peer} {variant}"] = step
-    return found
+
+def measure(
+    processes: dict[str, Worker], function: str, arguments: tuple, seconds: float
+) -> dict[str, float]:
+    """Median seconds of a work in every variant of every implementation."""
+    runs: dict[str, Callable[[int], float]] = {}
+    for name, worker in processes.items():
+        for variant in worker.make(function, arguments):
+            runs[f"{name} {variant}".strip()] = functools.partial(worker.run, variant)
+    return take_turns(runs, seconds)
 
 
 def machine() -> dict[str, Any]:
@@ -135,7 +136,8 @@ def page(results: dict[str, Any]) -> str:
         f"Printed by `python -m tests.benchmarks --markdown docs/benchmarks.md` on {results['date']}, on a shared virtual "
         f"machine with {m['cpus']} {m['architecture']} CPUs, Python {m['python']}, NumPy {m['numpy']}: "
         f"{m['gemm GFLOP/s']} GFLOP/s in float32 matrix products and {m['copy GB/s']} GB/s in copies, measured in the same "
-        "run. Medians; all candidates of a work take turns, with the same number of threads.",
+        "run. Medians; all candidates of a work take turns, each in a process that stands still while others run, with the "
+        "same number of threads.",
         "",
         "| work | implementation | time | of the best peer |",
         "| --- | --- | --- | --- |",
@@ -152,8 +154,17 @@ def page(results: dict[str, Any]) -> str:
         lines += ["", f"## {title}", "", "| what | seconds |", "| --- | --- |"]
         lines += [f"| {name} | {t:.2f} |" for name, t in results["compile"].items()]
     if "compile steps" in results:
-        lines += ["", "## Compiling a training step", "", "| step | passes, s | program, s | in all, s |", "| --- | --- | --- | --- |"]
-        lines += [f"| {name} | {a:.2f} | {b:.2f} | {a + b:.2f} |" for name, (a, b) in results["compile steps"].items()]
+        lines += [
+            "",
+            "## Compiling a training step",
+            "",
+            "| step | passes, s | program, s | in all, s |",
+            "| --- | --- | --- | --- |",
+        ]
+        lines += [
+            f"| {name} | {a:.2f} | {b:.2f} | {a + b:.2f} |"
+            for name, (a, b) in results["compile steps"].items()
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -167,18 +178,20 @@ def main() -> None:
     args = parser.parse_args()
     results: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d"), "works": {}}
     print(results["machine"])
-    for work, (function, arguments) in (WORKS | (SCALING if args.only else {})).items():
-        if args.only and args.only.lower() not in work.lower():
-            continue
-        print(f"\n{work}")
-        times = compare(candidates(function, arguments, targets()), args.seconds)
-        peers = [t for name, t in times.items() if not name.startswith("tinygraph")]
-        best = min(peers, default=None)
-        for name, t in times.items():
-            ratio = f"   {t / best:5.2f} of the best peer" if best and name.startswith("tinygraph") else ""
-            print(f"  {name:24s} {_duration(t)}{ratio}")
-        results["works"][work] = times
-        gc.collect()
+    with workers(implementations()) as processes:
+        for work, (function, arguments) in (WORKS | (SCALING if args.only else {})).items():
+            if args.only and args.only.lower() not in work.lower():
+                continue
+            print(f"\n{work}")
+            times = measure(processes, function, arguments, args.seconds)
+            peers = [t for name, t in times.items() if not name.startswith("tinygraph")]
+            best = min(peers, default=None)
+            for name, t in times.items():
+                ratio = (
+                    f"   {t / best:5.2f} of the best peer" if best and name.startswith("tinygraph") else ""
+                )
+                print(f"  {name:24s} {_duration(t)}{ratio}", flush=True)
+            results["works"][work] = times
     if not args.only:
         results["resources"] = resources(targets())
         print("", *resource_lines(results["resources"]), sep="\n")

@@ -14,25 +14,37 @@ from collections.abc import Callable, Mapping
 _WARM_UP = 0.03
 
 
-def compare(candidates: Mapping[str, Callable[[], object]], seconds: float = 3.0, least: int = 5) -> dict[str, float]:
+def turn(call: Callable[[], object], calls: int) -> float:
+    """Seconds per call, of so many, after calls that do not count."""
+    warm = time.perf_counter() + _WARM_UP
+    while time.perf_counter() < warm:
+        call()
+    begin = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - begin) / calls
+
+
+def compare(
+    candidates: Mapping[str, Callable[[], object]], seconds: float = 3.0, least: int = 5
+) -> dict[str, float]:
     """Median time of a call of each, in seconds; ``seconds`` is the time spent on each candidate."""
-    repeat: dict[str, int] = {}
-    for name, call in candidates.items():
-        call()
-        begin = time.perf_counter()
-        call()
-        once = time.perf_counter() - begin
-        repeat[name] = max(1, int(0.01 / max(once, 1e-7)))  # short calls are timed several at a time
-    times: dict[str, list[float]] = {name: [] for name in candidates}
-    end = time.perf_counter() + seconds * len(candidates)
+    return take_turns(
+        {name: lambda n, call=call: turn(call, n) for name, call in candidates.items()}, seconds, least
+    )
+
+
+def take_turns(
+    runs: Mapping[str, Callable[[int], float]], seconds: float = 3.0, least: int = 5
+) -> dict[str, float]:
+    """The same of functions that make so many calls, warm, and return the seconds of one."""
+    calls = {}
+    for name, run in runs.items():
+        run(1)  # compiles
+        calls[name] = max(1, int(0.01 / max(run(1), 1e-7)))  # short calls are timed several at a time
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    end = time.perf_counter() + seconds * len(runs)
     while time.perf_counter() < end or min(map(len, times.values())) < least:
-        for name, call in candidates.items():
-            n = repeat[name]
-            warm = time.perf_counter() + _WARM_UP
-            while time.perf_counter() < warm:
-                call()
-            begin = time.perf_counter()
-            for _ in range(n):
-                call()
-            times[name].append((time.perf_counter() - begin) / n)
+        for name, run in runs.items():
+            times[name].append(run(calls[name]))
     return {name: statistics.median(t) for name, t in times.items()}
