@@ -135,13 +135,13 @@ def adagrad(
     Source: J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods for online learning and stochastic
     optimization", JMLR 12, 2011.
     """
-    updates: Updates = {}
-    for p, g in zip(params, gradients(loss_or_grads, params), strict=True):
+
+    def rule(p: Any, g: Any) -> Updates:
         squares = _state(p, "squares")
         total = squares + T.sqr(g)
-        updates[squares] = total
-        updates[p] = p - _as(p, learning_rate) * g / T.sqrt(total + _as(p, epsilon))
-    return _params_first(updates, params)
+        return {squares: total, p: p - _as(p, learning_rate) * g / T.sqrt(total + _as(p, epsilon))}
+
+    return _each(rule, params, gradients(loss_or_grads, params))
 
 
 def rmsprop(
@@ -155,13 +155,13 @@ def rmsprop(
 
     Source: T. Tieleman, G. Hinton, "Lecture 6.5: RMSprop", Neural Networks for Machine Learning, 2012.
     """
-    updates: Updates = {}
-    for p, g in zip(params, gradients(loss_or_grads, params), strict=True):
+
+    def rule(p: Any, g: Any) -> Updates:
         mean = _state(p, "mean_square")
         new = _running_mean(p, mean, T.sqr(g), rho)
-        updates[mean] = new
-        updates[p] = p - _as(p, learning_rate) * g / T.sqrt(new + _as(p, epsilon))
-    return _params_first(updates, params)
+        return {mean: new, p: p - _as(p, learning_rate) * g / T.sqrt(new + _as(p, epsilon))}
+
+    return _each(rule, params, gradients(loss_or_grads, params))
 
 
 def adadelta(
@@ -176,16 +176,15 @@ def adadelta(
 
     Source: M. Zeiler, "ADADELTA: an adaptive learning rate method", arXiv:1212.5701, algorithm 1.
     """
-    updates: Updates = {}
-    for p, g in zip(params, gradients(loss_or_grads, params), strict=True):
+
+    def rule(p: Any, g: Any) -> Updates:
         mean, steps = _state(p, "mean_square"), _state(p, "mean_square_step")
         small = _as(p, epsilon)
         new = _running_mean(p, mean, T.sqr(g), rho)
         step = g * T.sqrt(steps + small) / T.sqrt(new + small)
-        updates[mean] = new
-        updates[steps] = _running_mean(p, steps, T.sqr(step), rho)
-        updates[p] = p - _as(p, learning_rate) * step
-    return _params_first(updates, params)
+        return {mean: new, steps: _running_mean(p, steps, T.sqr(step), rho), p: p - _as(p, learning_rate) * step}
+
+    return _each(rule, params, gradients(loss_or_grads, params))
 
 
 def adam(
@@ -236,16 +235,16 @@ def adamax(
     in the paper and guards against gradients that were always zero.
     """
     grads = gradients(loss_or_grads, params)
-    updates: Updates = {}
-    time, powers = _clock(updates, params)
-    for p, g in zip(params, grads, strict=True):
+    clock, time, powers = _clock(params)
+
+    def rule(p: Any, g: Any) -> Updates:
         m, u = _state(p, "mean"), _state(p, "largest")
         new_m = _running_mean(p, m, g, beta1)
         new_u = T.maximum(_as(p, beta2) * u, T.abs_(g))
         rate = _as(p, learning_rate / (1 - powers(beta1, time)))
-        updates[m], updates[u] = new_m, new_u
-        updates[p] = p - rate * new_m / (new_u + _as(p, epsilon))
-    return _params_first(updates, params)
+        return {m: new_m, u: new_u, p: p - rate * new_m / (new_u + _as(p, epsilon))}
+
+    return _each(rule, params, grads, clock)
 
 
 def weight_decay(updates: Mapping[Any, Any], rate: Rate, params: Iterable[Any] | None = None) -> Updates:
@@ -318,31 +317,41 @@ def _adam(
     keep_largest: bool,
 ) -> Updates:
     grads = gradients(loss_or_grads, params)
-    updates: Updates = {}
-    time, powers = _clock(updates, params)
-    for p, g in zip(params, grads, strict=True):
+    clock, time, powers = _clock(params)
+
+    def rule(p: Any, g: Any) -> Updates:
         m, v = _state(p, "mean"), _state(p, "mean_square")
         new_m, new_v = _running_mean(p, m, g, beta1), _running_mean(p, v, T.sqr(g), beta2)
-        updates[m], updates[v] = new_m, new_v
+        updates = {m: new_m, v: new_v}
         if keep_largest:
             largest = _state(p, "largest_mean_square")
             new_v = updates[largest] = T.maximum(largest, new_v)
         rate = _as(p, learning_rate * T.sqrt(1 - powers(beta2, time)) / (1 - powers(beta1, time)))
-        updates[p] = p - rate * new_m / (T.sqrt(new_v) + _as(p, epsilon))
-    return _params_first(updates, params)
+        return updates | {p: p - rate * new_m / (T.sqrt(new_v) + _as(p, epsilon))}
+
+    return _each(rule, params, grads, clock)
 
 
-def _clock(updates: Updates, params: Sequence[Any]) -> tuple[Any, Callable[[Any, Any], Any]]:
-    """The number of this step as a float64 scalar, its update added to ``updates``; and the power function.
+def _each(
+    rule: Callable[[Any, Any], Updates], params: Sequence[Any], grads: Sequence[Any], others: Updates | None = None
+) -> Updates:
+    """What ``rule(p, g)`` returns for each parameter, and ``others``: the parameters first, then the rule's state."""
+    updates = dict(others or {})
+    for p, g in zip(params, grads, strict=True):
+        updates |= rule(p, g)
+    return {p: updates[p] for p in params} | updates
+
+
+def _clock(params: Sequence[Any]) -> tuple[Updates, Any, Callable[[Any, Any], Any]]:
+    """The update that counts steps, the number of this step as a float64 scalar, and the power function.
 
     Float64, because 1 - 0.999^t loses most of its digits in float32 for small t. It is one scalar per step.
     """
     if not params:
-        return T.constant(1.0, dtype="float64"), T.pow
+        return {}, T.constant(1.0, dtype="float64"), T.pow
     clock = _own(tinygraph.shared(np.zeros((), np.float64), name="step"))
     time = clock + np.float64(1)
-    updates[clock] = time
-    return time, lambda base, exponent: T.pow(T.cast(base, "float64"), exponent)
+    return {clock: time}, time, lambda base, exponent: T.pow(T.cast(base, "float64"), exponent)
 
 
 def _running_mean(p: Any, old: Any, new: Any, rho: Rate) -> Any:
@@ -367,7 +376,3 @@ def _as(like: Any, number: Rate) -> Any:
     if isinstance(number, Variable):
         return number if number.dtype == like.dtype else T.cast(number, like.dtype)
     return np.asarray(number, dtype=like.dtype)[()]
-
-
-def _params_first(updates: Updates, params: Sequence[Any]) -> Updates:
-    return {p: updates[p] for p in params} | updates

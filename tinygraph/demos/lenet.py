@@ -9,14 +9,14 @@ rate 0.1 and early stopping by patience.
 from __future__ import annotations
 
 import argparse
+import functools
 
 import numpy as np
 
 import tinygraph
 import tinygraph.tensor as T
-from tinygraph.datasets import load_images
-from tinygraph.demos.harness import Classifier, add_training_arguments, settings, train_classifier
-from tinygraph.demos.harness.classifier import batch_size_for
+from tinygraph.demos.harness import add_training_arguments
+from tinygraph.demos.harness.digits import Model, train_digits
 from tinygraph.demos.logistic import LogisticRegression
 from tinygraph.demos.mlp import HiddenLayer
 from tinygraph.tensor.signal import pool
@@ -101,37 +101,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def build(args, rng, x, y, data):
+    """The network for images ``x`` and classes ``y``, and gradient descent on its cost."""
+    network = LeNet(rng, x, data.image_shape, data.classes)
+    cost = network.cost(y)
+    grads = T.grad(cost, network.params)
+    updates = [(param, param - args.learning_rate * grad) for param, grad in zip(network.params, grads, strict=True)]
+    return Model(cost, updates, network.y_pred, network.params, lambda: network.layer0.W.get_value()[:, 0])
+
+
 def run(args: argparse.Namespace) -> int:
     """Build the network, compile it, train it."""
-    with settings(args):
-        data = load_images(args.data)
-        mnist = data.name == "MNIST"
-        batch_size = batch_size_for(data, args.batch_size, 500 if mnist else 20)
-        (train_x, train_y), (valid_x, _), (test_x, _) = (split.shared() for split in data.splits)
-
-        index = T.lscalar("index")  # of a mini-batch
-        batch = slice(index * batch_size, (index + 1) * batch_size)
-        x = T.matrix("x")  # images, one to a row
-        y = T.ivector("y")  # their classes
-
-        rng = np.random.RandomState(args.seed)
-        network = LeNet(rng, x, data.image_shape, data.classes)
-        cost = network.cost(y)
-        grads = T.grad(cost, network.params)
-        updates = [
-            (param, param - args.learning_rate * grad)
-            for param, grad in zip(network.params, grads, strict=True)
-        ]
-        model = Classifier(
-            name="lenet",
-            data=data,
-            batch_size=batch_size,
-            train=tinygraph.function(
-                [index], cost, updates=updates, givens={x: train_x[batch], y: train_y[batch]}
-            ),
-            validate=tinygraph.function([index], network.y_pred, givens={x: valid_x[batch]}),
-            test=tinygraph.function([index], network.y_pred, givens={x: test_x[batch]}),
-            params=network.params,
-            filters=lambda: network.layer0.W.get_value()[:, 0],
-        )
-        return train_classifier(model, args, args.epochs or (200 if mnist else 20))
+    return train_digits(args, "lenet", functools.partial(build, args), (200, 20), (500, 20))

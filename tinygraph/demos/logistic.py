@@ -7,15 +7,15 @@ Its weights, drawn as images, show what each class looks for.
 from __future__ import annotations
 
 import argparse
+import functools
 
 import numpy as np
 
 import tinygraph
 import tinygraph.tensor as T
 from tinygraph import updates
-from tinygraph.datasets import load_images
-from tinygraph.demos.harness import Classifier, add_training_arguments, settings, train_classifier
-from tinygraph.demos.harness.classifier import batch_size_for
+from tinygraph.demos.harness import add_training_arguments
+from tinygraph.demos.harness.digits import Model, train_digits
 
 
 class LogisticRegression:
@@ -51,34 +51,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def build(args, rng, x, y, data):
+    """The model for images ``x`` and classes ``y``, and gradient descent on its cost."""
+    layer = LogisticRegression(x, n_in=data.train.x.shape[1], n_out=data.classes)
+    cost = layer.negative_log_likelihood(y)
+    steps = updates.sgd(cost, layer.params, args.learning_rate)
+    weights = lambda: layer.W.get_value().T.reshape(data.classes, *data.image_shape)  # noqa: E731
+    return Model(cost, steps, layer.y_pred, layer.params, weights)
+
+
 def run(args: argparse.Namespace) -> int:
     """Build the model, compile it, train it."""
-    with settings(args):
-        data = load_images(args.data)
-        batch_size = batch_size_for(data, args.batch_size, 600 if data.name == "MNIST" else 50)
-        (train_x, train_y), (valid_x, _), (test_x, _) = (split.shared() for split in data.splits)
-
-        index = T.lscalar("index")  # of a mini-batch
-        batch = slice(index * batch_size, (index + 1) * batch_size)
-        x = T.matrix("x")  # images, one to a row
-        y = T.ivector("y")  # their classes
-
-        layer = LogisticRegression(x, n_in=data.train.x.shape[1], n_out=data.classes)
-        cost = layer.negative_log_likelihood(y)
-        train = tinygraph.function(
-            [index],
-            cost,
-            updates=updates.sgd(cost, layer.params, args.learning_rate),
-            givens={x: train_x[batch], y: train_y[batch]},
-        )
-        model = Classifier(
-            name="logistic",
-            data=data,
-            batch_size=batch_size,
-            train=train,
-            validate=tinygraph.function([index], layer.y_pred, givens={x: valid_x[batch]}),
-            test=tinygraph.function([index], layer.y_pred, givens={x: test_x[batch]}),
-            params=layer.params,
-            filters=lambda: layer.W.get_value().T.reshape(data.classes, *data.image_shape),
-        )
-        return train_classifier(model, args, args.epochs or 100)
+    return train_digits(args, "logistic", functools.partial(build, args), (100, 100), (600, 50))

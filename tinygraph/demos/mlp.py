@@ -7,6 +7,7 @@ hidden units with 0.5. It reads about 98.4 % of MNIST's digits.
 from __future__ import annotations
 
 import argparse
+import functools
 
 import numpy as np
 
@@ -14,9 +15,8 @@ import tinygraph
 import tinygraph.tensor as T
 from tinygraph import updates
 from tinygraph.arguments import positive_int, probability
-from tinygraph.datasets import load_images
-from tinygraph.demos.harness import Classifier, add_training_arguments, settings, train_classifier
-from tinygraph.demos.harness.classifier import batch_size_for
+from tinygraph.demos.harness import add_training_arguments
+from tinygraph.demos.harness.digits import Model, train_digits
 from tinygraph.demos.logistic import LogisticRegression
 from tinygraph.random import RandomStreams
 
@@ -97,39 +97,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def build(args, rng, x, y, data):
+    """The network twice on the same weights, with dropout to train and without to predict."""
+    srng = RandomStreams(args.seed)
+    rates = (args.drop_input, args.drop_hidden, args.drop_hidden)
+    sizes = (data.train.x.shape[1], args.hidden, data.classes)
+    noisy = MLP(rng, x, sizes, drop=lambda values, layer: dropout(srng, values, rates[layer]))
+    quiet = MLP(rng, x, sizes, drop=lambda values, layer: values, weights=noisy.params)
+    cost = noisy.classifier.negative_log_likelihood(y)
+    return Model(
+        cost,
+        updates.rmsprop(cost, noisy.params, args.learning_rate),
+        quiet.classifier.y_pred,
+        noisy.params,
+        filters=lambda: noisy.hidden1.W.get_value().T[:36].reshape(-1, *data.image_shape),
+        state=[v for v, _ in srng.state_updates],
+    )
+
+
 def run(args: argparse.Namespace) -> int:
-    """Build the network twice on the same weights, with dropout and without; compile it, train it."""
-    with settings(args):
-        data = load_images(args.data)
-        mnist = data.name == "MNIST"
-        batch_size = batch_size_for(data, args.batch_size, 128 if mnist else 32)
-        (train_x, train_y), (valid_x, _), (test_x, _) = (split.shared() for split in data.splits)
-
-        index = T.lscalar("index")  # of a mini-batch
-        batch = slice(index * batch_size, (index + 1) * batch_size)
-        x = T.matrix("x")  # images, one to a row
-        y = T.ivector("y")  # their classes
-
-        rng, srng = np.random.RandomState(args.seed), RandomStreams(args.seed)
-        rates = (args.drop_input, args.drop_hidden, args.drop_hidden)
-        sizes = (data.train.x.shape[1], args.hidden, data.classes)
-        noisy = MLP(rng, x, sizes, drop=lambda values, layer: dropout(srng, values, rates[layer]))
-        quiet = MLP(rng, x, sizes, drop=lambda values, layer: values, weights=noisy.params)
-
-        cost = noisy.classifier.negative_log_likelihood(y)
-        steps = updates.rmsprop(cost, noisy.params, args.learning_rate)
-        predicted = quiet.classifier.y_pred
-        model = Classifier(
-            name="mlp",
-            data=data,
-            batch_size=batch_size,
-            train=tinygraph.function(
-                [index], cost, updates=steps, givens={x: train_x[batch], y: train_y[batch]}
-            ),
-            validate=tinygraph.function([index], predicted, givens={x: valid_x[batch]}),
-            test=tinygraph.function([index], predicted, givens={x: test_x[batch]}),
-            params=noisy.params,
-            state=[v for v in steps if v not in noisy.params] + [v for v, _ in srng.state_updates],
-            filters=lambda: noisy.hidden1.W.get_value().T[:36].reshape(-1, *data.image_shape),
-        )
-        return train_classifier(model, args, args.epochs or (30 if mnist else 100))
+    """Build the network, compile it, train it."""
+    return train_digits(args, "mlp", functools.partial(build, args), (30, 100), (128, 32))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from tinygraph.graph.convert import as_variable
 from tinygraph.graph.dims import Dim, Operand
-from tinygraph.graph.op import Apply, Op
+from tinygraph.graph.op import Apply, Disconnected, Op
 from tinygraph.graph.type import NullType
 from tinygraph.graph.variable import Variable
 
@@ -89,17 +89,8 @@ class ZeroGrad(GradientModifier):
         return [None]
 
 
-class DisconnectedGrad(GradientModifier):
+class DisconnectedGrad(Disconnected, GradientModifier):
     """The identity; nothing behind it takes part in the gradient."""
-
-    def connection_pattern(self, node: Apply) -> list[list[bool]]:
-        return [[False]]
-
-    def vjp(self, inputs: Any, outputs: Any, grads: Any) -> Sequence[Variable | None]:
-        return [None]
-
-    def jvp(self, inputs: Any, outputs: Any, tangents: Any) -> Any:
-        return [None]
 
 
 class UndefinedGrad(GradientModifier):

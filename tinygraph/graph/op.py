@@ -314,6 +314,19 @@ class Op:
         return b.host_call(node, inputs)
 
 
+class Disconnected:
+    """Mixed into ops whose outputs do not move with their inputs: shapes, draws. No gradient passes, none is missed."""
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[False] * len(node.outputs) for _ in node.inputs]
+
+    def vjp(self, inputs: Any, outputs: Any, grads: Any) -> Sequence[Variable | None]:
+        return [None] * len(inputs)
+
+    def jvp(self, inputs: Any, outputs: Any, tangents: Any) -> Any:
+        return [None] * len(outputs)
+
+
 def static_operand(v: Variable) -> Operand:
     """What is known of ``v`` while the graph is built."""
     t = v.type

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygraph.graph.dims import Dim, Operand
-from tinygraph.graph.op import Apply, Op
-from tinygraph.graph.variable import Variable
+from tinygraph.graph.op import Apply, Disconnected, Op
 from tinygraph.program.expr import Expr, binary, cast, const, philox, select
 from tinygraph.random import philox as words
 from tinygraph.tensor.basic import as_tensor_variable
@@ -58,7 +57,7 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 
 
-class Draw(Op):
+class Draw(Disconnected, Op):
     """``Draw(kind)(state, *sizes)``: the next state, and an array of independent draws.
 
     Shapes: (4,), scalars d0 .. dn -> (4,), (d0, ..., dn). Dtypes: uint32, integers -> uint32, that of the kind:
@@ -99,15 +98,6 @@ class Draw(Op):
         sample = kind.numpy(*(drawn[k :: kind.count] for k in range(kind.count))).reshape(shape)
         counter += words.counters_for(n)
         return np.array([key0, key1, counter & words.MASK, counter >> 32 & words.MASK], "uint32"), sample
-
-    def connection_pattern(self, node: Apply) -> list[list[bool]]:
-        return [[False, False] for _ in node.inputs]
-
-    def vjp(self, inputs: Any, outputs: Any, grads: Any) -> Sequence[Variable | None]:
-        return [None] * len(inputs)
-
-    def jvp(self, inputs: Any, outputs: Any, tangents: Any) -> Any:
-        return [None, None]
 
     def lower(self, b: Any, node: Apply, inputs: Sequence[Any]) -> Sequence[Any]:
         state, kind = inputs[0], KINDS[self.kind]

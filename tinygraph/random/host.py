@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygraph.graph.dims import Dim, Operand, broadcast_shapes
-from tinygraph.graph.op import Apply, Op
-from tinygraph.graph.variable import Variable
+from tinygraph.graph.op import Apply, Disconnected, Op
 from tinygraph.random import philox
 from tinygraph.tensor.basic import as_tensor_variable
 
@@ -30,7 +29,7 @@ SAMPLERS: dict[str, Callable[..., Any]] = {
 }
 
 
-class HostDraw(Op):
+class HostDraw(Disconnected, Op):
     """``HostDraw(name, ndim, dtype)(state, *sizes, *params)``: the next state and a sample of shape ``sizes``.
 
     Parameters broadcast to the sizes. A multinomial sample has the length of ``p``'s last dimension besides.
@@ -76,12 +75,3 @@ class HostDraw(Op):
         sample = np.asarray(SAMPLERS[self.name](rng, shape, *params)).astype(self.dtype)
         counter += max(philox.counters_for(sample.size), philox.LANES)
         return np.array([key0, key1, counter & philox.MASK, counter >> 32 & philox.MASK], "uint32"), sample
-
-    def connection_pattern(self, node: Apply) -> list[list[bool]]:
-        return [[False, False] for _ in node.inputs]
-
-    def vjp(self, inputs: Any, outputs: Any, grads: Any) -> Sequence[Variable | None]:
-        return [None] * len(inputs)
-
-    def jvp(self, inputs: Any, outputs: Any, tangents: Any) -> Any:
-        return [None, None]

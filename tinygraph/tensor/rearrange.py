@@ -12,14 +12,14 @@ import numpy as np
 
 from tinygraph.errors import InvalidValue, ShapeMismatch, TypeMismatch
 from tinygraph.graph.dims import UNKNOWN, Dim, Operand, is_int
-from tinygraph.graph.op import Apply, Op
+from tinygraph.graph.op import Disconnected, Op
 from tinygraph.graph.variable import Constant, Variable
 from tinygraph.tensor.basic import as_tensor_variable, constant
 from tinygraph.tensor.broadcast import alloc_op
 from tinygraph.tensor.shape import dimshuffle, flatten, normalise_axis, reshape, shape_tuple
 
 
-class RepeatPositions(Op):
+class RepeatPositions(Disconnected, Op):
     """``0`` counts[0] times, ``1`` counts[1] times ...: (n,) integers -> (sum of counts,) int64."""
 
     __props__ = ()
@@ -34,15 +34,6 @@ class RepeatPositions(Op):
         if counts.size and counts.min() < 0:
             raise InvalidValue(f"repeat: counts must not be negative, got {counts.min()}")
         return np.repeat(np.arange(len(counts), dtype="int64"), counts)
-
-    def connection_pattern(self, node: Apply) -> list[list[bool]]:
-        return [[False]]
-
-    def vjp(self, inputs: Any, outputs: Any, grads: Any) -> Sequence[Variable | None]:
-        return [None]
-
-    def jvp(self, inputs: Any, outputs: Any, tangents: Any) -> Any:
-        return [None]
 
 
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:

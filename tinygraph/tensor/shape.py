@@ -9,13 +9,13 @@ import numpy as np
 
 from tinygraph.errors import InvalidValue, ShapeMismatch, TypeMismatch
 from tinygraph.graph.dims import Dim, Operand, dim_prod, is_int
-from tinygraph.graph.op import Apply, Op
+from tinygraph.graph.op import Apply, Disconnected, Op
 from tinygraph.graph.variable import Variable
 from tinygraph.tensor.basic import as_tensor_variable, constant
 from tinygraph.tensor.join import make_vector
 
 
-class Shape(Op):
+class Shape(Disconnected, Op):
     """The sizes of a tensor, an int64 vector."""
 
     __props__ = ()
@@ -29,17 +29,8 @@ class Shape(Op):
     def forward(self, x: Any) -> Any:
         return np.array(np.shape(x), dtype="int64")
 
-    def connection_pattern(self, node: Apply) -> list[list[bool]]:
-        return [[False]]
 
-    def vjp(self, inputs: Any, outputs: Any, grads: Any) -> Sequence[Variable | None]:
-        return [None]
-
-    def jvp(self, inputs: Any, outputs: Any, tangents: Any) -> Any:
-        return [None]
-
-
-class ShapeI(Op):
+class ShapeI(Disconnected, Op):
     """One size of a tensor, an int64 scalar."""
 
     __props__ = ("axis",)
@@ -56,15 +47,6 @@ class ShapeI(Op):
 
     def forward(self, x: Any) -> Any:
         return np.array(x.shape[self.axis], dtype="int64")
-
-    def connection_pattern(self, node: Apply) -> list[list[bool]]:
-        return [[False]]
-
-    def vjp(self, inputs: Any, outputs: Any, grads: Any) -> Sequence[Variable | None]:
-        return [None]
-
-    def jvp(self, inputs: Any, outputs: Any, tangents: Any) -> Any:
-        return [None]
 
 
 class DimShuffle(Op):
