@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -175,10 +176,12 @@ def main() -> None:
     parser.add_argument("--json", help="write the results to this file")
     parser.add_argument("--markdown", help="write the results to this file as a page of the documentation")
     parser.add_argument("--no-compile-times", action="store_true", help="leave out graphs of many nodes")
+    parser.add_argument("--pytensor", metavar="PYTHON", default=sys.executable,
+                        help="an interpreter that has PyTensor, whose llvmlite may not be ours")  # fmt: skip
     args = parser.parse_args()
     results: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d"), "works": {}}
     print(results["machine"])
-    with workers(implementations()) as processes:
+    with workers(implementations(), {"PyTensor": args.pytensor}) as processes:
         for work, (function, arguments) in (WORKS | (SCALING if args.only else {})).items():
             if args.only and args.only.lower() not in work.lower():
                 continue

@@ -1,7 +1,7 @@
 """A process of its own for each implementation, stopped while another has its turn.
 
 Libraries in one process disturb each other: their thread pools spin after a call, their allocators share the memory. So the
-benchmark keeps one process for each of them; a turn lets one go on while all others stand still.
+benchmark keeps one process for each of them; a turn lets one go on while all others stand still. (By signals: POSIX only.)
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import multiprocessing
-import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
@@ -22,13 +22,12 @@ Step = Callable[[], Any]
 
 
 class Worker:
-    """A process that has the steps of a module, for one target where the module is ours."""
+    """A process that has the steps of a module, for one target where the module is ours; of another ``python`` if given."""
 
-    def __init__(self, module: str, *target: str) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, module, target))
-        self._process.start()
+    def __init__(self, module: str, *target: str, python: str = sys.executable) -> None:
+        self._pipe, other = multiprocessing.Pipe()
+        command = [python, "-m", "tests.benchmarks.worker", str(other.fileno()), module, *target]
+        self._process = subprocess.Popen(command, pass_fds=[other.fileno()])
         other.close()
         #: why the implementation cannot run here
         self.missing: str | None = self._answer()
@@ -43,35 +42,36 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        self._signal("SIGCONT")
+        self._process.send_signal(signal.SIGCONT)
         self._pipe.close()
-        self._process.join(5)
-        self._process.kill()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
     def _ask(self, *request: Any) -> Any:
-        self._signal("SIGCONT")
+        self._process.send_signal(signal.SIGCONT)
         self._pipe.send(request)
         return self._answer()
 
     def _answer(self) -> Any:
         answer = self._pipe.recv()
-        self._signal("SIGSTOP")
+        self._process.send_signal(signal.SIGSTOP)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def _signal(self, name: str) -> None:
-        if hasattr(signal, name) and self._process.is_alive():  # without such signals the processes only take turns
-            os.kill(self._process.pid or 0, getattr(signal, name))
-
 
 @contextlib.contextmanager
-def workers(wanted: dict[str, tuple[str, ...]]) -> Iterator[dict[str, Worker]]:
-    """Those of ``{name: (module, target)}`` that are installed; the others are named on stderr."""
+def workers(wanted: dict[str, tuple[str, ...]], pythons: dict[str, str] | None = None) -> Iterator[dict[str, Worker]]:
+    """Those of ``{name: (module, target)}`` that are installed; the others are named on stderr.
+
+    ``pythons`` has the interpreter of those that need another.
+    """
     found: dict[str, Worker] = {}
     try:
         for name, module in wanted.items():
-            found[name] = Worker(*module)
+            found[name] = Worker(*module, python=(pythons or {}).get(name, sys.executable))
             if found[name].missing:
                 print(f"  {name} is left out: {found[name].missing}", file=sys.stderr)
                 found.pop(name).close()
@@ -109,3 +109,7 @@ def _serve(pipe: Connection, module: str, target: tuple[str, ...]) -> None:
                     pipe.send(turn(steps[name], detail))
             except Exception as error:
                 pipe.send(error)
+
+
+if __name__ == "__main__":
+    _serve(Connection(int(sys.argv[1])), sys.argv[2], tuple(sys.argv[3:]))
