@@ -24,6 +24,7 @@ from tinygraph.targets.llvm import machine as vm
 from tinygraph.targets.llvm.checks import OUTSIDE
 from tinygraph.targets.llvm.machine import address_of
 from tinygraph.targets.numpy.views import strided
+from tinygraph.targets.results import Results, is_big
 
 if TYPE_CHECKING:
     from tinygraph.targets.llvm.executable import LlvmExecutable
@@ -51,7 +52,7 @@ class CallPrinter:
         self.x, self.program = x, x.program
         self.given: list[Buffer] = []
         self.names: dict[Buffer, str] = {}
-        self.space: dict[str, Any] = {"empty": np.empty}
+        self.space: dict[str, Any] = {"empty": np.empty, "result": Results().make}
         self.source = "def run(inputs, shareds, params, fresh):\n" + "".join(f"    {line}\n" for line in self._lines())
         self.code = compile(self.source, f"<call of {x.program.name}>", "exec")
 
@@ -85,7 +86,11 @@ class CallPrinter:
                 continue
             name = self.names[r.buffer] = f"x{len(self.names)}"
             self.space[f"d_{r.dtype}"] = np.dtype(r.dtype)
-            maker = f"fresh({k}, " if kind == "update" and not self.x.checked else "empty("
+            maker = "empty("
+            if kind == "update" and not self.x.checked:
+                maker = f"fresh({k}, "
+            elif kind == "output" and is_big(r.shape, r.dtype):
+                maker = f"result({k}, "
             lines.append(f"{name} = {maker}{r.shape}, d_{r.dtype})")
         return lines
 

@@ -21,6 +21,7 @@ from tinygraph.targets.numpy.parallel import parallel, split_matmul
 from tinygraph.targets.numpy.printer import ProgramPrinter
 from tinygraph.targets.numpy.tiling import decide_tiles, may_group
 from tinygraph.targets.numpy.views import strided
+from tinygraph.targets.results import Results
 
 
 def flat(x: np.ndarray) -> np.ndarray:
@@ -82,7 +83,7 @@ class NumpyExecutable:
         if not _NAMESPACE:
             _NAMESPACE.update(namespace())
         space = dict(_NAMESPACE)
-        space.update(printer.code.constants)
+        space.update(printer.code.constants, result=Results().make)
         self._own_threads = threads > 1 and any(
             is_contraction(n) for g in tiles for n in g.nests
         )  # tiles that call BLAS: then all products are shared out here, and BLAS keeps to one thread

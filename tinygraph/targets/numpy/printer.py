@@ -23,6 +23,7 @@ from tinygraph.program.instructions import (
 )
 from tinygraph.targets.numpy.code import ALIGN, Code, Lines, buffer_name
 from tinygraph.targets.numpy.nests import NestPrinter
+from tinygraph.targets.results import is_big
 
 
 class ProgramPrinter:
@@ -176,7 +177,8 @@ class ProgramPrinter:
             run.add(f"{', '.join(p.params)}, = params")
         for r in p.outputs:
             if r.buffer.kind == "output":
-                run.add(f"output{r.buffer.slot} = empty({r.shape}, {r.dtype!r})")
+                maker = f"result({r.buffer.slot}, " if is_big(r.shape, r.dtype) else "empty("
+                run.add(f"output{r.buffer.slot} = {maker}{r.shape}, {r.dtype!r})")
         for k, r in enumerate(p.updates):
             if r.buffer.kind == "update":
                 run.add(f"update{r.buffer.slot} = fresh({k}, {r.shape}, {r.dtype!r})")
