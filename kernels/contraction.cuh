@@ -7,7 +7,7 @@
 // that return a Row from `m`), column_fields, column (from `k`), at (from `row`, `column`), k_fastest; store (statements
 // on `x`, `m`, `n`, `value`); left_shift, right_shift, out_shift (offsets of batch `z`).
 // Macros: TILE_M, TILE_N, TG_T, TG_MMA (tile.cuh), TG_INDEX (index.cuh).
-// Launch: <name>: grid (ceil(m / TILE_M), ceil(n / TILE_N), batches * splits), block 256; with splits > 1 the shares of
+// Launch: <name>: grid (ceil(m / TILE_M) ceil(n / TILE_N), 1, batches * splits), block 256; with splits > 1 the shares of
 // k are written to partial[splits][batches][m][n], which <name>_finish (any one-dimensional grid and block) adds up in
 // order: deterministic.
 // Source: see tile.cuh.
@@ -69,7 +69,8 @@ extern "C" __global__ void TILE_LAUNCH
     const int split = blockIdx.z % splits;
     const @name@_left left = {left_x + @name@_left_shift(z)};
     const @name@_right right = {right_x + @name@_right_shift(z)};
-    const Index m = (Index)blockIdx.x * TILE_M, n = (Index)blockIdx.y * TILE_N;
+    const u32 across = (u32)((m_size + TILE_M - 1) / TILE_M);  // grids are short along y
+    const Index m = (Index)(blockIdx.x % across) * TILE_M, n = (Index)(blockIdx.x / across) * TILE_N;
     if (splits == 1) {
         const @name@_store store = {out_x + @name@_out_shift(z)};
         implicit_gemm<@value@>(left, right, store, m, n, m_size, n_size, 0, k_size, shared);

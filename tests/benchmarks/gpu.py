@@ -1,7 +1,8 @@
 """``python -m tests.benchmarks.gpu``: the GPU's works against PyTorch and JAX, in one run, alternating, by medians.
 
-Prints a table and writes JSON (``--json FILE``) with the GPU's name and the date. Products in float32 without TF32 on all
-sides. ``--emulated`` runs tiny sizes on the emulator, to see that the script works: its times mean nothing.
+Prints a table and writes JSON (``--json FILE``) with the GPU's name and the date, after the checks of ``gpu_checks``:
+agreement with the CPU, equal bits of two runs, draws. Products in float32 without TF32 on all sides. ``--emulated`` runs
+every work at a tiny size on the emulator, to see that the script works: its times mean nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ class Work(NamedTuple):
     arguments: tuple
     flops: float = 0
     nbytes: float = 0
+
+
+#: what is said of a peer whose installation has no GPU
+ON_CPU = ", on the CPU"
 
 
 def convolution(batch: int, channels: int, size: int, filters: int, kernel: int, stride: int, padding: int = -1,
@@ -63,20 +68,26 @@ FULL: dict[str, Work] = {
     **convolutions("ResNet 3x3, 512 at 7", 32, 512, 7, 512, 3, 1),
 }
 _TINY = shapes.Recurrent(7, 8, 2, 3)
+#: the same works, each as small as it can be: the emulator makes a few million multiplications a second
 TINY: dict[str, Work] = {
     "LeNet": Work("lenet", (2,)),
-    "MLP": Work("mlp", (2,)),
     "network3": Work("network3", (2,)),
+    "MLP": Work("mlp", (2,)),
     "RNN": Work("rnn", (_TINY,)),
     "LSTM": Work("lstm", (_TINY,)),
     "elementwise": Work("elementwise", (300,), nbytes=2400),
     "softmax + cross-entropy": Work("softmax_cross_entropy", ((6, 40),), nbytes=1920),
-    **convolutions("small", 2, 3, 8, 4, 3, 1),
-}
+    **convolutions("LeNet 1", 2, 1, 8, 4, 5, 1, 0),
+    **convolutions("LeNet 2", 2, 3, 6, 5, 5, 1, 0),
+    **convolutions("ResNet 7x7/2", 1, 3, 12, 4, 7, 2),
+    **convolutions("ResNet 1x1", 1, 8, 4, 4, 1, 1),
+    **{k: w for n, size in ((4, 8), (6, 6), (8, 4), (10, 3)) for k, w in
+       convolutions(f"ResNet 3x3, {n} at {size}", 1, n, size, n, 3, 1).items()},
+}  # fmt: skip
 
 
 def peers(work: Work, compiled: bool) -> dict[str, Callable[[], Any]]:
-    """The work's implementations in other libraries, where these are installed."""
+    """The work's implementations in other libraries, where these are installed; those that have no GPU say so."""
     found: dict[str, Callable[[], Any]] = {}
     try:
         torch = importlib.import_module("tests.benchmarks.gpu_torch")
@@ -84,16 +95,18 @@ def peers(work: Work, compiled: bool) -> dict[str, Callable[[], Any]]:
         print(f"  PyTorch is left out: {error}", file=sys.stderr)
     else:
         torch.seed()
+        where = "" if torch.DEVICE == "cuda" else ON_CPU
         for variant, step in getattr(torch, work.function)(*work.arguments, compiled=compiled).items():
-            found[f"PyTorch {variant}"] = waiting(step, torch.synchronize)
+            found[f"PyTorch {variant}{where}"] = waiting(step, torch.synchronize)
     try:
         jax = importlib.import_module("tests.benchmarks.jax_steps")
     except ImportError as error:
         print(f"  JAX is left out: {error}", file=sys.stderr)
     else:
         make = getattr(jax, work.function, None)
+        where = "" if jax.jax.default_backend() == "gpu" else ON_CPU
         for variant, step in (make(*work.arguments) if make else {}).items():
-            found[f"JAX {variant}"] = step
+            found[f"JAX {variant}{where}"] = step
     return found
 
 
@@ -164,32 +177,38 @@ def table(name: str, work: Work, times: dict[str, float], bandwidth: float) -> N
         if work.nbytes:
             notes.append(f"{work.nbytes / t / bandwidth:5.2f} of the copy bandwidth")
         if others and n.startswith("tinygraph"):
-            eager = times.get("PyTorch eager")
+            eager = next((x for other, x in times.items() if other.startswith("PyTorch eager")), None)
             notes += [f"{eager / t:5.2f} times as fast as PyTorch eager"] if eager else []
-            notes.append(f"{t / min(others):5.2f} of the best peer")
-        print(f"  {n:24s} {t * 1e3:10.3f} ms  {'  '.join(notes)}".rstrip())
+            notes.append(f"{t / min(others):5.2f} of the best peer's time")
+        print(f"  {n:28s} {t * 1e3:10.3f} ms  {'  '.join(notes)}".rstrip())
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.gpu", description=__doc__)
     parser.add_argument("--emulated", action="store_true", help="tiny sizes on the emulator")
     parser.add_argument("--only", help="works whose name contains this")
+    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes minutes")
     parser.add_argument("--seconds", type=float, default=2.0, help="time spent on each candidate (default 2)")
     parser.add_argument("--json", help="write the results to this file")
     args = parser.parse_args(arguments)
+    from tests.benchmarks import gpu_checks
+
     device = start_device(args.emulated)
     synchronize = synchronizer(device)
     bandwidth = copy_bandwidth(device, synchronize, 1 << (12 if args.emulated else 30))
     overhead = call_overhead(synchronize, 5 if args.emulated else 2000)
     results: dict[str, Any] = {
         "gpu": getattr(device, "gpu", "emulator"), "date": time.strftime("%Y-%m-%d"), "numpy": np.__version__,
-        "copy GB/s": bandwidth / 1e9, "call overhead us": overhead * 1e6, "works": {},
+        "copy GB/s": bandwidth / 1e9, "call overhead us": overhead * 1e6, "checks": {}, "works": {},
     }  # fmt: skip
     print(f"{results['gpu']}, {results['date']}: copies at {bandwidth / 1e9:.1f} GB/s, {overhead * 1e6:.1f} us for a call")
+    for name, outcome in gpu_checks.checks(small=args.emulated).items():
+        results["checks"][name] = outcome
+        print(f"  {name}: {outcome}")
     for name, work in (TINY if args.emulated else FULL).items():
         if args.only and args.only.lower() not in name.lower():
             continue
-        times = measure(work, device, 0.0 if args.emulated else args.seconds, compiled=not args.emulated)
+        times = measure(work, device, 0.0 if args.emulated else args.seconds, compiled=not args.no_compile)
         table(name, work, times, bandwidth)
         results["works"][name] = times
     if args.json:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-import tinygraph
 import tinygraph.tensor as T
 from tests.benchmarks import shapes, tinygraph_steps
 from tinygraph import Mode, Out, function, grad, shared
@@ -37,26 +36,7 @@ def rnn(size: shapes.Recurrent) -> Step:
 
 
 def lstm(size: shapes.Recurrent) -> Step:
-    """A character model's step with one LSTM layer: the four gates from one product each of input and state."""
-    v, n = size.vocabulary, size.hidden
-    params = [shared(shapes.weights(*s)) for s in ((v, 4 * n), (n, 4 * n), (n, v))]
-    w, u, out = params
-    b = shared(np.zeros(4 * n, "float32"))
-    x, y = T.imatrix("x"), T.imatrix("y")
-
-    def step(x_t: Any, h: Any, c: Any) -> Any:
-        z = x_t + T.dot(h, u)
-        i, f, o, g = (z[:, k * n : (k + 1) * n] for k in range(4))
-        c = T.nnet.sigmoid(f) * c + T.nnet.sigmoid(i) * T.tanh(g)
-        return T.nnet.sigmoid(o) * T.tanh(c), c
-
-    start = T.zeros((x.shape[1], n), dtype="float32")
-    (hidden, _), _ = tinygraph.scan(step, sequences=[w[x] + b], outputs_info=[start, start])
-    cost = tinygraph_steps._nll(T.dot(hidden.reshape((-1, n)), out), y.flatten())
-    changes = [(p, p - np.float32(0.1) * g) for p, g in zip([*params, b], grad(cost, [*params, b]), strict=True)]
-    f = function([x, y], cost, updates=changes, mode=CUDA)
-    letters, following = shapes.text(size)
-    return lambda: f(letters, following)
+    return tinygraph_steps.lstm("cuda", size)
 
 
 def elementwise(n: int) -> Step:

@@ -80,22 +80,14 @@ def mlp(batch: int, compiled: bool) -> dict[str, Step]:
     return _training(model, *_images(batch), rule, compiled)
 
 
-class _Gated(_Recurrent):
-    """The same model with an LSTM layer."""
-
-    def __init__(self, size: shapes.Recurrent):
-        super().__init__(size, True)
-        self.cell = nn.LSTM(size.hidden, size.hidden)
-
-
 def rnn(size: shapes.Recurrent, compiled: bool) -> dict[str, Step]:
     letters, following = (torch.from_numpy(v).long() for v in shapes.text(size))
-    return _training(lambda: _Recurrent(size, True), letters, following.reshape(-1), _descent, compiled)
+    return _training(lambda: _Recurrent(size, nn.RNN), letters, following.reshape(-1), _descent, compiled)
 
 
 def lstm(size: shapes.Recurrent, compiled: bool) -> dict[str, Step]:
     letters, following = (torch.from_numpy(v).long() for v in shapes.text(size))
-    return _training(lambda: _Gated(size), letters, following.reshape(-1), _descent, compiled)
+    return _training(lambda: _Recurrent(size, nn.LSTM), letters, following.reshape(-1), _descent, compiled)
 
 
 def elementwise(n: int, compiled: bool) -> dict[str, Step]:

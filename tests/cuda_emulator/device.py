@@ -77,6 +77,26 @@ def memory_view(address: int, shape: Sequence[int], strides: Any, dtype: Any, ow
     return np.asarray(_Holder(interface, owner))
 
 
+def multiply(product: Any, a: int, b: int, c: int) -> None:
+    """A ``products.Gemm`` on three addresses, as cuBLAS is asked for it."""
+    x = call_of(product)
+    first, second = (b, a) if x.swapped else (a, b)
+
+    def stored(address: int, transposed: bool, rows: int, columns: int, ld: int, step: int) -> np.ndarray:
+        """A stack of matrices stored by columns, as cuBLAS reads it."""
+        assert ld >= max(1, columns if transposed else rows), "cuBLAS refuses this leading dimension"
+        strides = (step, ld, 1) if transposed else (step, 1, ld)
+        return memory_view(address, (product.batch, rows, columns), strides, product.dtype)
+
+    out = stored(c, False, x.m, x.n, x.ld_out, x.step_out)
+    if out.size:
+        left = stored(first, x.transpose_first, x.m, x.k, x.ld_first, x.step_first)
+        right = stored(second, x.transpose_second, x.k, x.n, x.ld_second, x.step_second)
+        wide = "float32" if product.dtype == "float16" else product.dtype
+        value = np.matmul(left.astype(wide), right.astype(wide))
+        out[...] = out + value if product.accumulate else value
+
+
 class EmulatedDevice:
     """A GPU with few, small thread blocks: each thread is a fiber.
 
@@ -156,25 +176,7 @@ class EmulatedDevice:
         return _Module(self, self.emulator.compile(source, [o for o in options if not o.startswith("--")]))
 
     def gemm(self, product: Any, a: int, b: int, c: int) -> None:
-        x = call_of(product)
-        first, second = (b, a) if x.swapped else (a, b)
-
-        def stored(address: int, transposed: bool, rows: int, columns: int, ld: int, step: int) -> np.ndarray:
-            """A stack of matrices stored by columns, as cuBLAS reads it."""
-            assert ld >= max(1, columns if transposed else rows), "cuBLAS refuses this leading dimension"
-            strides = (step, ld, 1) if transposed else (step, 1, ld)
-            return memory_view(address, (product.batch, rows, columns), strides, product.dtype)
-
-        def run() -> None:
-            out = stored(c, False, x.m, x.n, x.ld_out, x.step_out)
-            if out.size:
-                left = stored(first, x.transpose_first, x.m, x.k, x.ld_first, x.step_first)
-                right = stored(second, x.transpose_second, x.k, x.n, x.ld_second, x.step_second)
-                wide = "float32" if product.dtype == "float16" else product.dtype
-                value = np.matmul(left.astype(wide), right.astype(wide))
-                out[...] = out + value if product.accumulate else value
-
-        self._do(run)
+        self._do(lambda: multiply(product, a, b, c))
 
     def routine(self, name: str) -> Callable[..., None] | None:
         """CuPy's routines by NumPy, whose functions have the same names and meaning."""
@@ -186,6 +188,11 @@ class EmulatedDevice:
 
     def synchronize(self) -> None:
         assert self.recording is None, "the host waited while a graph was captured"
+
+    def queue(self) -> object:
+        return 0
+
+    wait_for_all = synchronize
 
     def capture(self, run: Callable[[], None]) -> Callable[[], None] | None:
         if not self.captures:

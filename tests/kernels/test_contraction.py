@@ -46,7 +46,7 @@ def convolve(x, w, macros, splits=1, type_="float", value="float", dtype="float3
     source = kernels.defines({"TG_T": type_, **macros}) + convolution(type_, value)
     m, n, k = SIZES
     tile_m, tile_n = macros.get("TILE_M", 64), macros.get("TILE_N", 64)
-    grid = (-(-m // tile_m), -(-n // tile_n), splits)
+    grid = (-(-m // tile_m) * -(-n // tile_n), 1, splits)
     shares = out((splits, m, n), "float64" if value == "double" else "float32") if splits > 1 else None
     found = launch(source, "conv", grid, 256, (m, n, k, splits, shares, x, w, out((2, 5, 5, 8), dtype)))
     if splits > 1:

@@ -196,8 +196,15 @@ def shuffle_row_elements(state: Any, input: Any) -> Pair:
 
 
 def _which(u: Any, pvals: Any) -> Any:
-    """The category of each ``u`` in [0, 1), by weights ``pvals``, both along the last dimension."""
-    total = T.cumsum(T.cast(pvals, "float64"), axis=-1)
+    """The category of each ``u`` in [0, 1), by weights ``pvals``, both along the last dimension.
+
+    The weights become whole numbers first: those add up to the same in any order, so that all targets draw alike.
+    """
+    weights = T.cast(pvals, "float64")
+    largest = T.max(weights, axis=-1, keepdims=True)
+    unit = T.switch(T.gt(largest, 0), largest, 1)
+    whole = T.cast(T.floor(weights / unit * (2.0**62 / T.cast(pvals.shape[-1], "float64"))), "int64")
+    total: Any = T.cast(T.cumsum(whole, axis=-1), "float64")
     return T.sum(T.ge(u * total[..., -1:], total[..., :-1]), axis=-1)
 
 

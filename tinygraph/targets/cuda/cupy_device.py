@@ -11,10 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from tinygraph.targets.cuda.binaries import binary
 from tinygraph.targets.cuda.cublas import WORKSPACE_BYTES, Handle
 from tinygraph.targets.cuda.device import DeviceUnavailable, OutOfDeviceMemory
 from tinygraph.targets.cuda.routines import ROUTINES
 
+#: the address that stands for each thread's default stream
+_PER_THREAD = 2
+#: pieces of pinned memory that a thread keeps
+_STAGED = 64
 _HOST_TO_DEVICE, _DEVICE_TO_HOST, _DEVICE_TO_DEVICE = 1, 2, 3
 
 
@@ -87,11 +92,11 @@ class CupyDevice:
                 raise OutOfDeviceMemory(f"{self.name} has no room for {nbytes} bytes: {error}") from error
 
     def is_array(self, x: Any) -> bool:
-        return type(x) is self.cp.ndarray and x.data.device_id == self.index
+        return type(x) is self.cp.ndarray and x.data.device_id == self.index and x.flags.c_contiguous
 
     def adopt(self, x: Any) -> Any:
         with self.active():
-            if isinstance(x, self.cp.ndarray):  # on another GPU
+            if isinstance(x, self.cp.ndarray):  # on another GPU, or a view that is not contiguous
                 return self.cp.asarray(x, order="C")
             if hasattr(x, "__cuda_array_interface__"):
                 return self.cp.ascontiguousarray(self.cp.asarray(x))
@@ -134,8 +139,8 @@ class CupyDevice:
         """Pinned memory for what goes to one address, and the event after its last copy."""
         known: dict[tuple[int, int], tuple[np.ndarray, Any]] = self._local.__dict__.setdefault("staging", {})
         if (address, nbytes) not in known:
-            if len(known) >= 64:
-                known.pop(next(iter(known)))
+            if len(known) >= _STAGED:
+                known.pop(next(iter(known)))[1].synchronize()  # its memory may be given out again at once
             memory = self.cp.cuda.alloc_pinned_memory(nbytes)
             event = self.cp.cuda.Event(disable_timing=True)
             known[address, nbytes] = (np.frombuffer(memory, np.uint8, nbytes), event)
@@ -156,8 +161,7 @@ class CupyDevice:
 
     def compile(self, source: str, options: Sequence[str] = ()) -> Any:
         with self.active():
-            module = self.cp.RawModule(code=source, options=("--std=c++17", *options), backend="nvrtc")
-            return _Module(module)
+            return _Module(self.cp, binary(self.cp.cuda.nvrtc, source, self.arch, options))
 
     def gemm(self, product: Any, a: int, b: int, c: int) -> None:
         self._handle(self._stream()).gemm(product, a, b, c)
@@ -186,6 +190,14 @@ class CupyDevice:
 
     def synchronize(self) -> None:
         self._stream().synchronize()
+
+    def queue(self) -> object:
+        """The current stream; the per-thread default stream is another one in each thread."""
+        address = self._stream().ptr
+        return (address, threading.get_ident()) if address == _PER_THREAD else address
+
+    def wait_for_all(self) -> None:
+        self.cp.cuda.Device(self.index).synchronize()
 
     # -- captured calls -------------------------------------------------------------------------------------------
 
@@ -223,8 +235,11 @@ class _Lane:
 
 
 class _Module:
-    def __init__(self, module: Any):
-        self.module = module
+    """Machine code loaded into the current device."""
+
+    def __init__(self, cp: Any, code: bytes):
+        self.module = cp.cuda.function.Module()
+        self.module.load(code)
 
     def function(self, name: str) -> Callable[..., None]:
         kernel = self.module.get_function(name)

@@ -91,6 +91,13 @@ class Device(Protocol):
     def synchronize(self) -> None:
         """Wait for all that was queued."""
 
+    def queue(self) -> object:
+        """What work goes to now: work on equal queues is done in the order in which it was given."""
+        ...
+
+    def wait_for_all(self) -> None:
+        """Wait for all that was queued, on whatever queue."""
+
     def capture(self, run: Callable[[], None]) -> Callable[[], None] | None:
         """``run``'s launches recorded once; what comes back replays them. None where that cannot be done."""
 

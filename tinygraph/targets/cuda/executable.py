@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ from tinygraph.targets.cuda.writer import CallIntegers
 
 #: captured calls kept by a workspace, each for its own addresses and host integers
 _GRAPHS = 64
+#: workspaces kept when calls come from other streams
+_SPARE = 8
 
 
 class CudaExecutable:
@@ -57,6 +60,7 @@ class CudaExecutable:
         self.record = program.profile.register(program) if program.profile is not None else None
         self.call = self._run
         self._pool: list[Workspace] = []
+        self._taking = threading.Lock()
 
     def source(self) -> str:
         """The CUDA C of the kernels, after the list of what is launched."""
@@ -74,29 +78,40 @@ class CudaExecutable:
         """``(outputs, updates)``: host arrays unless borrowed, and device arrays; all of them fresh."""
         with self.device.active():
             try:
-                w = self._pool.pop()
-            except IndexError:
-                w = Workspace(self)
-            try:
-                return w.run(inputs, shareds, params, fresh)
-            finally:
-                self._pool.append(w)
+                w = self._workspace()
+                try:
+                    return w.run(inputs, shareds, params, fresh)
+                finally:
+                    self._pool.append(w)
+            except OutOfDeviceMemory as error:
+                wanted = largest_buffers(self.program, self.plan)
+                raise OutOfDeviceMemory(f"{self.program.name}: {error}\n{wanted}") from error
+
+    def _workspace(self) -> Workspace:
+        """One whose last call was queued where this one will be, so that it is done with its memory; else a new one."""
+        queue = self.device.queue()
+        with self._taking:
+            for k in reversed(range(len(self._pool))):
+                if self._pool[k].queue == queue:
+                    return self._pool.pop(k)
+            if len(self._pool) >= _SPARE:  # of streams that are gone, perhaps
+                self.device.wait_for_all()
+                self._pool.clear()
+        return Workspace(self, queue)
 
 
 class Workspace:
     """Memory for one call at a time: temporaries as planned, arguments and results at fixed addresses, constants."""
 
-    def __init__(self, executable: CudaExecutable):
+    def __init__(self, executable: CudaExecutable, queue: object):
         self.e = executable
+        self.queue = queue
         self.device = executable.device
         p = executable.program
         self.kept: list[Any] = []
         self.base: dict[Buffer, int] = {}
         self.graphs: OrderedDict[Any, Callable[[], None] | None] = OrderedDict()
-        try:
-            self._place(p)
-        except OutOfDeviceMemory as error:
-            raise OutOfDeviceMemory(f"{p.name}: {error}\n{largest_buffers(p, executable.plan)}") from error
+        self._place(p)
 
     def _place(self, p: Program) -> None:
         e = self.e

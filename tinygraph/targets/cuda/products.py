@@ -28,6 +28,8 @@ from tinygraph.targets.cuda.writer import Parameters, Pointer
 
 #: batches of a kernel: the grid's third size, which the shares of a sum multiply
 _MAX_BATCH = 65535
+#: what cuBLAS takes as sizes and leading dimensions
+_MAX_INT = 2**31 - 1
 #: sizes of tiles (rows, columns) that ``kernels/tile.cuh`` makes
 _TILES = tuple((m, n) for m in (128, 64, 32) for n in (128, 64, 32))
 #: what moving a row or column of a tile costs, in products: its share of index arithmetic and of shared memory
@@ -161,6 +163,9 @@ def as_gemm(nest: Nest, found: Roles, tuning: Tuning) -> Gemm | None:
         _, row, column = steps[name]
         if not _readable(row or 0, column or 0, rows, columns):
             return None
+    leading = (abs(s or 0) for parts in steps.values() for s in parts[1:])
+    if max(batch, m, n, k, *leading) > _MAX_INT:
+        return None
     strides: dict[str, Any] = {name: tuple(parts) for name, parts in steps.items()}
     return Gemm(nest.dtype, batch, m, n, k, _pointer(a), _pointer(b), _pointer(c), strides["a"], strides["b"],
                 strides["c"], nest.accumulate, tuning.allow_tf32)  # fmt: skip
@@ -282,7 +287,8 @@ def _launches(nest: Nest, kind: str, sizes: dict[str, int], values: dict[str, An
     counts = [("i64", sizes["m"]), ("i64", sizes["n"])]
     first = [*counts, ("i64", sizes["k"]), ("int", splits), partial, _pointer(a), _pointer(b), _pointer(nest.out)]
     p = Parameters()
-    main = printed("contraction", "contraction.cuh", p, first, (across, down, sizes["z"] * splits), (256,), **values)
+    grid = (across * down, 1, sizes["z"] * splits)
+    main = printed("contraction", "contraction.cuh", p, first, grid, (256,), **values)
     main.arguments = first
     macros: dict[str, object] = {"TG_T": kind, "TILE_M": tile_m, "TILE_N": tile_n, "TG_INDEX": _index(nest, sizes)}
     if nest.dtype == "float16":
@@ -291,8 +297,8 @@ def _launches(nest: Nest, kind: str, sizes: dict[str, int], values: dict[str, An
         macros["TG_MMA"] = "MMA_TF32"
     if splits == 1:
         return [main], macros
-    grid, block = flat_launch(sizes["z"] * sizes["m"] * sizes["n"], tuning)
-    last = printed("contraction", "contraction.cuh", p, first, grid, block, "_finish", **values)
+    flat, block = flat_launch(sizes["z"] * sizes["m"] * sizes["n"], tuning)
+    last = printed("contraction", "contraction.cuh", p, first, flat, block, "_finish", **values)
     last.arguments = [("i64", sizes["z"]), *counts, ("int", splits), partial, _pointer(nest.out)]
     return [main, last], macros
 
