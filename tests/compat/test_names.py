@@ -138,6 +138,6 @@ def test_what_cannot_be_here_names_the_alternative(installed):
         COp("f.c")
     with pytest.raises(NotImplementedError, match="COp has no counterpart"):
         type("Mine", (COp,), {})
-    with pytest.raises(NotImplementedError, match=r"dnn_conv has no counterpart in tinygraph: use T.nnet.conv2d"):
-        installed.gpuarray.dnn.dnn_conv(None, None)
+    with pytest.raises(NotImplementedError, match=r"CudaNdarray has no counterpart in tinygraph: run on a GPU with"):
+        installed.sandbox.cuda.CudaNdarray(None)
     assert not isinstance(T.dot, installed.tensor.blas.Gemm)

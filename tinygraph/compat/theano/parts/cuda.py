@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from tinygraph.compat.theano.parts.absent import absent_class, absent_function
-from tinygraph.tensor.basic import as_tensor_variable
+from tinygraph.tensor.basic import as_tensor_variable, constant
+from tinygraph.tensor.broadcast import alloc
 
 _DEVICE = "run on a GPU with theano.config.device = 'cuda'; variables keep their usual types"
 
@@ -28,7 +29,6 @@ GpuArraySharedVariable = absent_class("GpuArraySharedVariable", _DEVICE)
 GpuElemwise = absent_class("GpuElemwise", _DEVICE)
 GpuDimShuffle = absent_class("GpuDimShuffle", _DEVICE)
 GpuCorrMM = absent_class("GpuCorrMM", _DEVICE)
-GpuContiguous = absent_class("GpuContiguous", _DEVICE)
 use = absent_function("use", _DEVICE)
 
 
@@ -37,7 +37,47 @@ def as_cuda_ndarray_variable(x: Any) -> Any:
     return as_tensor_variable(x)
 
 
-as_gpuarray_variable = gpu_from_host = host_from_gpu = gpu_contiguous = as_cuda_ndarray_variable
+host_from_gpu = gpu_contiguous = as_cuda_ndarray_variable
+
+
+def as_gpuarray_variable(x: Any, context_name: str | None = None) -> Any:
+    """``x`` as a variable: there is one kind of tensor."""
+    return as_tensor_variable(x)
+
+
+gpu_from_host = as_gpuarray_variable
+
+
+def infer_context_name(*variables: Any) -> None:
+    """The GPU that variables live on: none of them is bound to one."""
+
+
+def gpu_alloc_empty(*shape: Any, dtype: str = "float32", context_name: str | None = None) -> Any:
+    """A tensor that an operation will fill: zeros. Nothing is computed for those that are only asked for their shape."""
+    return alloc(constant(0, dtype=dtype), *shape)
+
+
+class GpuAllocEmpty:
+    """``GpuAllocEmpty(dtype, context_name)(*shape)``: as ``gpu_alloc_empty``."""
+
+    def __init__(self, dtype: str = "float32", context_name: str | None = None):
+        self.dtype = dtype
+
+    def __call__(self, *shape: Any) -> Any:
+        return gpu_alloc_empty(*shape, dtype=self.dtype)
+
+
+class _Identity:
+    """``GpuFromHost(context_name)(x)`` and its like: ``x``."""
+
+    def __init__(self, context_name: str | None = None):
+        pass
+
+    def __call__(self, x: Any) -> Any:
+        return as_tensor_variable(x)
+
+
+GpuFromHost = HostFromGpu = GpuToGpu = GpuContiguous = _Identity
 
 
 def float32_shared_constructor(value: Any, name: str | None = None, **kwargs: Any) -> Any:
