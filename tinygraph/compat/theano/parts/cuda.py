@@ -53,7 +53,7 @@ def infer_context_name(*variables: Any) -> None:
 
 
 def gpu_alloc_empty(*shape: Any, dtype: str = "float32", context_name: str | None = None) -> Any:
-    """A tensor that an operation will fill: zeros. Nothing is computed for those that are only asked for their shape."""
+    """A tensor that an operation will fill: zeros, of which nothing is computed where only the shape is read."""
     return alloc(constant(0, dtype=dtype), *shape)
 
 
