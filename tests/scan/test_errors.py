@@ -161,6 +161,18 @@ class TestStrict:
         with fails(errors.MissingInputError, "strict=True", "add w"):
             scan(lambda e: e * w, x, strict=True)
 
+    def test_what_is_computed_from_it(self):
+        w = shared(2.0, "w")
+        twice = w * 2
+        with fails(errors.MissingInputError, "strict=True", "add w"):
+            scan(lambda e: e * twice, x, strict=True)
+
+    def test_what_is_computed_from_listed_ones_and_inputs(self):
+        w, size = shared(np.ones((2, 3)), "w"), T.dscalar("size")
+        columns = w.shape[1]
+        y, _ = scan(lambda e, w: (e * w)[0, :columns].sum() * size, x, non_sequences=[w], strict=True)
+        assert function([x, size], y)([1.0, 2.0], 2.0).tolist() == [6.0, 12.0]
+
     def test_what_is_listed(self):
         w = shared(2.0, "w")
         y, _ = scan(lambda e, w: e * w, x, non_sequences=[w], strict=True)

@@ -57,7 +57,7 @@ def scan(
         A negative number -n runs n steps in the other direction (as ``go_backwards`` does).
     truncate_gradient : how many steps back gradients go (truncated backpropagation through time), -1 for all
     go_backwards : read sequences from their end
-    strict : every variable from outside that ``fn`` uses must be listed
+    strict : every shared variable that ``fn`` uses must be listed among the sequences or non-sequences
     return_list : return a list of outputs even if there is only one
     recompute : the gradient computes each step again from the states before it, instead of keeping what it needs
     mode, profile, allow_gc : accepted; the loop is compiled as part of the function that uses it
@@ -306,7 +306,7 @@ class _Builder:
             if v not in moving and not isinstance(v, Constant):
                 fixed[v] = None
         if strict:
-            self._check_listed(list(fixed), started)
+            self._check_listed(list(fixed))
         replace: dict[Variable, Variable] = {v: v.type.make_variable(v.name) for v in fixed}
         self.nonseqs = list(replace.items())
         for s, v in zip(self.states[len(self.states) - len(self.carried) :], self.carried, strict=True):
@@ -319,15 +319,14 @@ class _Builder:
         if self.condition is not None:
             self.condition = moved[-1]
 
-    def _check_listed(self, fixed: list[Variable], started: int) -> None:
+    def _check_listed(self, fixed: list[Variable]) -> None:
+        """Of a strict loop: what it takes from outside is computed from listed shared variables alone."""
         listed = {*self.non_sequences, *(s.input for s in self.sequences)}
-        _, leaves = _built_since(fixed, started, listed)
-        for v in leaves:
-            if v not in listed and not isinstance(v, Constant):
+        for v in [*fixed, *(i for n in toposort(fixed, blockers=listed) for i in n.inputs)]:
+            if isinstance(v, SharedVariable) and v not in listed:
                 raise MissingInputError(
-                    f"{self.label}: with strict=True every variable that the step uses must be listed; add {v} "
-                    f"(of type "
-                    f"{v.type}) to non_sequences"
+                    f"{self.label}: with strict=True every shared variable that the step uses must be listed; add {v} "
+                    f"(of type {v.type}) to non_sequences"
                 )
 
     # -- the node -------------------------------------------------------------------------------------------------
@@ -419,7 +418,7 @@ def _fitting(variable: SharedVariable, new: Any, label: str) -> Variable:
         ) from error
 
 
-def _built_since(roots: Sequence[Variable], started: int, stop: Any = ()) -> tuple[list[Any], list[Variable]]:
+def _built_since(roots: Sequence[Variable], started: int) -> tuple[list[Any], list[Variable]]:
     """Nodes behind ``roots`` that are younger than ``started``, and the variables at which they begin."""
     nodes: dict[Any, None] = {}
     leaves: dict[Variable, None] = {}
@@ -430,7 +429,7 @@ def _built_since(roots: Sequence[Variable], started: int, stop: Any = ()) -> tup
         if v in seen:
             continue
         seen.add(v)
-        if v.owner is None or v.owner.serial < started or v in stop:
+        if v.owner is None or v.owner.serial < started:
             leaves[v] = None
         else:
             nodes[v.owner] = None
