@@ -83,6 +83,21 @@ def gathered(table, w):
     return scan(lambda i, s: T.tanh(s + table[i]) * w, at, [T.zeros_like(table[0])])[0]
 
 
+def attention(x, context, h0, u, w, v):
+    """Shapes of what the step computes decide the sizes of its reshapes, forwards and backwards."""
+
+    def step(x_t, h):
+        h = T.tanh(T.dot(h, u) + x_t)
+        score = T.dot(T.tanh(context + T.dot(h, w)[None, :, :]), v)
+        score = T.exp(score.reshape([score.shape[0], score.shape[1]]))
+        weights = score / score.sum(0, keepdims=True)
+        seen = (context * weights[:, :, None]).sum(0)
+        return T.tanh(h + T.dot(seen, w.T)), seen, weights.T
+
+    h, seen, weights = scan(step, x, [h0, None, None])[0]
+    return h.sum() + T.sqr(seen).sum() + T.sqr(weights).sum()
+
+
 def growing_slices(x):
     return scan(lambda i: T.sqr(x[: i + 1]).sum() * x[i], T.arange(x.shape[0]))[0]
 
@@ -104,6 +119,7 @@ CASES = [
     (gates, [numbers(3, 2, 3), numbers(2, 2), numbers(2, 2, seed=1), numbers(5, 8)]),
     (in_a_loop, [numbers(3, 2), numbers()]),
     (gathered, [numbers(3, 2), numbers()]),
+    (attention, [numbers(3, 2, 2), numbers(4, 2, 3), numbers(2, 2), numbers(2, 2), numbers(2, 3), numbers(3, 1)]),
     (growing_slices, [numbers(4)]),
     (checkpointed, [numbers(8, 2, 3), numbers(3, 3)]),
 ]

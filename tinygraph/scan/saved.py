@@ -45,6 +45,7 @@ class Keeping:
         self._outputs = set(op.inner.outputs)
         self._inner = {o for node in op.inner.nodes for o in node.outputs}
         self._fixed = _invariants(op)
+        self._sizes = _sizes(op, self._fixed)
         self._stackable = None if op.spec.recompute else stackable(op.inner)
 
     def read_by(self, results: Sequence[Variable]) -> None:
@@ -70,7 +71,8 @@ class Keeping:
             if v in self._fixed:
                 self.invariant[v] = None
             elif self._again(v):
-                stack.extend(v.owner.inputs)  # type: ignore[union-attr]
+                if not isinstance(v.owner.op, _SHAPES):  # type: ignore[union-attr]
+                    stack.extend(v.owner.inputs)  # type: ignore[union-attr]
             else:
                 self.saved[v] = None
 
@@ -79,8 +81,8 @@ class Keeping:
         if self._stackable is None or v not in self._stackable:
             return True
         op = v.owner.op  # type: ignore[union-attr]
-        if isinstance(op, _SHAPES):  # of what the step is given they need nothing stored, and stay known sizes
-            return v.owner.inputs[0].owner is None  # type: ignore[union-attr]
+        if v in self._sizes:  # stored, they would be data: what is shaped by them would be of any size
+            return True
         if isinstance(op, _VIEWS):
             return True
         if isinstance(op, Elemwise) and op.scalar_op.name in _CHEAP:
@@ -105,6 +107,17 @@ def _invariants(op: Scan) -> set[Variable]:
     for node in op.inner.nodes:
         if node.op.pure and all(v in fixed or isinstance(v, Constant) for v in node.inputs):
             fixed.update(node.outputs)
+            found.update(node.outputs)
+    return found
+
+
+def _sizes(op: Scan, fixed: set[Variable]) -> set[Variable]:
+    """Inner variables that are sizes, or integers computed from sizes alone."""
+    found: set[Variable] = set()
+    for node in op.inner.nodes:
+        known = all(v in found or v in fixed or isinstance(v, Constant) for v in node.inputs)
+        whole = all(isinstance(v.type, TensorType) and v.dtype.startswith(("int", "uint")) for v in node.outputs)
+        if isinstance(node.op, _SHAPES) or (known and whole and any(v in found for v in node.inputs)):
             found.update(node.outputs)
     return found
 
