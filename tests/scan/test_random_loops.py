@@ -14,6 +14,7 @@ from tinygraph import function, grad, scan, until
 from tinygraph.passes.reference import evaluate
 
 SEEDS = [*range(20), 45, 63, 66, 112, 159, 207]  # the latter found mistakes
+SHAPELY = range(1000, 1020)  # steps that ask for shapes and compute with them
 
 
 def mixtures(u, v, w, b):
@@ -30,6 +31,31 @@ def mixtures(u, v, w, b):
         lambda: T.nnet.softmax(u),
         lambda: u.T.dot(v).sum() + v,
         lambda: T.sqr(u) * 0.3,
+    ]
+
+
+def by_shapes(u, v, w, b):
+    """Ways through more dimensions and through sizes that are computed in the step."""
+    cube = u[:, None, :] + T.tanh(v)[None, :, :]
+    rows, units = u.shape[0], u.shape[1]
+    best = T.argmax(v, axis=1)
+    return [
+        lambda: T.dot(T.tanh(cube), w).sum(axis=1),
+        lambda: T.dot(cube, w[:, :1]).reshape([cube.shape[0], cube.shape[1]]).sum(axis=1, keepdims=True) + u,
+        lambda: T.tensordot(T.tanh(cube), cube, [[1, 2], [1, 2]]).dot(v),
+        lambda: T.batched_dot(cube, cube.dimshuffle(0, 2, 1)).max(axis=2).dot(u),
+        lambda: cube.reshape((rows * rows, units))[:rows],
+        lambda: T.alloc(b, rows, units) * v,
+        lambda: T.inc_subtensor(T.zeros_like(u)[:, : units - 1], v[:, 1:]),
+        lambda: T.set_subtensor(T.zeros((rows, 2 * units))[:, units:], u)[:, 1 : units + 1],
+        lambda: u[T.arange(rows), best].dimshuffle(0, "x") * v,
+        lambda: T.concatenate([u, v], axis=0).flatten().reshape((2, rows, units)).sum(axis=0),
+        lambda: (T.exp(cube) / T.exp(cube).sum(axis=1, keepdims=True) * cube).sum(axis=1),
+        lambda: T.cumsum(u, axis=1) / T.cast(units, "float64"),
+        lambda: (u - u.mean(axis=1, keepdims=True)) / T.sqrt(v.var() + 1),
+        lambda: T.tile(u[:1], (rows, 1)) + T.repeat(v[:, :1], units, axis=1),
+        lambda: T.sort(u, axis=1) + v[::-1],
+        lambda: u[T.argsort(v[:, 0])],
     ]
 
 
@@ -67,7 +93,9 @@ class RandomLoop:
         choose = random.Random(self.seed + 1000)
         pool = [x, T.tanh(x), T.dot(x, self.w), x + self.b, self.table[at], y.dimshuffle("x", 0) + x, *states]
         for _ in range(choose.randint(2, 7)):
-            z = choose.choice(mixtures(choose.choice(pool), choose.choice(pool), self.w, self.b))()
+            operands = (choose.choice(pool), choose.choice(pool), self.w, self.b)
+            ways = [*mixtures(*operands), *by_shapes(*operands)] if self.seed in SHAPELY else mixtures(*operands)
+            z = choose.choice(ways)()
             pool.append(T.tanh(z) if choose.random() < 0.5 else z)
         new = [T.tanh(choose.choice(pool) / 2 + pool[-1] / 2 + x * 0) for _ in range(self.n_states)]
         more = [choose.choice(self.shapes_of(choose.choice(pool) + x * 0))() for _ in range(self.n_extra)]
@@ -103,7 +131,7 @@ class RandomLoop:
         return [self.x, self.y, self.w, self.b, self.table, self.at, self.init], values
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [*SEEDS, *SHAPELY])
 def test_a_random_loop(seed):
     loop = RandomLoop(seed)
     variables, values = loop.arguments()
