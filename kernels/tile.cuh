@@ -9,7 +9,7 @@
 //                  Column column(Index k)      what depends on the position along k alone
 //                  Value at(Row, Column)       the element, 0 where there is padding
 //                  static const bool k_fastest whether neighbours along k lie side by side in memory
-// and a store S    operator()(m, n, value).
+// and a store S    operator()(m, n, values)    of TILE_WINDOW neighbouring rows (1, 2 or 4; 1 on tensor cores).
 //
 // Source: the register-tiled gemm of V. Volkov, J. Demmel (SC 2008) with the gather of S. Chetlur et al., cuDNN
 // (arXiv:1410.0759), section 3.2.
@@ -22,6 +22,9 @@
 #endif
 #ifndef TILE_N
 #define TILE_N 64
+#endif
+#ifndef TILE_WINDOW
+#define TILE_WINDOW 1
 #endif
 // Slices of k that are multiplied per step, in words of shared memory; with 16-bit tensor cores a word is two k.
 #define TILE_WORDS 16
@@ -91,6 +94,15 @@ struct Stage {
 };
 
 #if TG_MMA == MMA_NONE
+// Fused, as the options of compilation forbid it elsewhere.
+#ifdef TG_EMULATOR
+template <typename Value>
+__device__ __forceinline__ Value multiply_add(Value a, Value b, Value sum) { return a * b + sum; }
+#else
+__device__ __forceinline__ float multiply_add(float a, float b, float sum) { return __fmaf_rn(a, b, sum); }
+__device__ __forceinline__ double multiply_add(double a, double b, double sum) { return __fma_rn(a, b, sum); }
+#endif
+
 // Thread (x, y) = (t % 16, t / 16) owns rows 4 x .. 4 x + 3 of every 64 and columns 4 y .. 4 y + 3 of every 64, which
 // are read from shared memory four at a time; a tile below 64 has fewer to a thread.
 template <typename Value>
@@ -123,7 +135,7 @@ struct ProductFma {
 #pragma unroll
             for (int i = 0; i < rows; ++i)
 #pragma unroll
-                for (int j = 0; j < columns; ++j) sums[i][j] += a[i] * b[j];
+                for (int j = 0; j < columns; ++j) sums[i][j] = multiply_add(a[i], b[j], sums[i][j]);
         }
     }
     template <typename Store>
@@ -131,13 +143,19 @@ struct ProductFma {
 #pragma unroll
         for (int j = 0; j < columns; ++j)
 #pragma unroll
-            for (int i = 0; i < rows; ++i)
-                if (m + row(i) < m_size && n + column(j) < n_size) store(m + row(i), n + column(j), sums[i][j]);
+            for (int i = 0; i < rows; i += TILE_WINDOW)
+                if (m + row(i) < m_size && n + column(j) < n_size) {
+                    Value values[TILE_WINDOW];
+#pragma unroll
+                    for (int w = 0; w < TILE_WINDOW; ++w) values[w] = sums[i + w][j];
+                    store(m + row(i), n + column(j), values);
+                }
     }
 };
 #define TILE_PRODUCT ProductFma
 #else
 // Warp (x, y) = (warp % 2, warp / 2) owns TILE_M / 2 rows and TILE_N / 4 columns, in fragments of 16 x 8.
+static_assert(TILE_WINDOW == 1, "rows of a window lie in different lanes");
 template <typename Value>
 struct ProductMma {
     static const int rows = TILE_M / 32, columns = TILE_N / 32;
@@ -184,7 +202,7 @@ struct ProductMma {
 #pragma unroll
                 for (int c = 0; c < 4; ++c) {
                     const Index r = m + row(i) + group + c / 2 * 8, s = n + column(j) + 2 * member + c % 2;
-                    if (r < m_size && s < n_size) store(r, s, sums[i][j][c]);
+                    if (r < m_size && s < n_size) store(r, s, &sums[i][j][c]);
                 }
     }
 };

@@ -35,7 +35,7 @@ def test_a_loop_inside_a_loop(device):
 
 
 def test_one_branch_runs(device):
-    from tinygraph import ifelse
+    from tinygraph.ifelse import ifelse
 
     x, c = T.dvector("x"), T.lscalar("c")
     for chosen in (0, 1):

@@ -26,7 +26,8 @@ const Index i = row.i + column.r, j = row.j + column.s;
 if (i < 0 || i >= 9 || j < 0 || j >= 8) return 0;
 return x[row.base + column.base + i * 8 + j];""",
         right_row="return {m * 18};", right_column="return {k};", right_k_fastest="true",
-        store=f"x[m / 40 * 200 + n * 40 + m % 40] = ({type_})value;",
+        store=f"x[m / 40 * 200 + n * 40 + m % 40] = ({type_})*value;",
+        parameters="", store_fields="", store_values="",
         left_shift="0", right_shift="0", out_shift="0",
     )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Fusion: fewer passes over memory.
 
-What repeats earlier work goes (``repeats.py``). Expressions of elementwise nests move into the nests that read them
-(``inline.py``). Then ``group`` lets nests that walk the same outer loops walk them together, so that what passes
+What is overwritten unread goes (``overwritten.py``), and what repeats earlier work (``repeats.py``). Expressions of
+elementwise nests move into the nests that read them (``inline.py``). Then ``group`` lets nests that walk the same outer
+loops walk them together, so that what passes
 between them need not leave the cache (or the registers). All leave results as they are, rounding included.
 """
 
@@ -16,6 +17,7 @@ from tinygraph.lower.cost import bytes_moved
 from tinygraph.lower.in_place import write_in_place
 from tinygraph.lower.inline import inline
 from tinygraph.lower.order import arrange, gather_results, runs_python
+from tinygraph.lower.overwritten import without_overwritten
 from tinygraph.lower.repeats import without_repeats
 from tinygraph.program.contraction import is_product
 from tinygraph.program.expr import Access
@@ -39,6 +41,7 @@ def fuse(
     kept = {r.buffer for r in (*program.outputs, *program.updates)}
     if program.profile is not None:
         program.unfused_bytes = bytes_moved(program)
+    program.instructions = without_overwritten(program.instructions)
     program.instructions = without_repeats(program.instructions, _Uses(program.instructions).writers, kept)
     program.instructions = _fuse_block(program.instructions, _Uses(program.instructions), kept, may_group)
     if in_place:

@@ -7,8 +7,8 @@ from cuda_suite.comparing import CUDA, check
 import tinygraph
 import tinygraph.tensor as T
 from tinygraph.config import config
+from tinygraph.targets.cuda.contractions import tiling
 from tinygraph.targets.cuda.kernel import Tuning
-from tinygraph.targets.cuda.products import tiling
 
 
 def randoms(*shapes, dtype="float32"):

@@ -4,9 +4,10 @@ import pytest
 
 from tinygraph.program.expr import Access, Expr, cast, load
 from tinygraph.program.instructions import Buffer, Nest, c_strides
+from tinygraph.targets.cuda.contractions import print_contraction
 from tinygraph.targets.cuda.kernel import Tuning
 from tinygraph.targets.cuda.packs import packs
-from tinygraph.targets.cuda.products import overlaps, print_contraction, roles
+from tinygraph.targets.cuda.products import overlaps, roles
 from tinygraph.targets.cuda.scatters import meets, without_repeats
 from tinygraph.targets.cuda.schedule import split
 from tinygraph.targets.cuda.writer import index_type

@@ -109,3 +109,13 @@ def test_dtypes_without_blas_make_no_array_of_all_products(dtype):
     f = function([a, b], op(a, b))
     np.testing.assert_array_equal(f(x, w), op.forward(x.astype("float64"), w.astype("float64")))
     assert "einsum" in f.source()
+
+
+@pytest.mark.parametrize("shape", [(18, 7, 9), (3, 6, 7, 16)])
+def test_axes_of_which_one_alone_is_a_small_window(shape):
+    """The axis before the unrolled one is small too, but not with it: the values vary along it."""
+    from tinygraph.tensor.shared_randomstreams import RandomStreams
+
+    mask = RandomStreams(3).binomial(shape, p=0.5, dtype="float32")
+    flat = RandomStreams(3).binomial((int(np.prod(shape)),), p=0.5, dtype="float32")
+    np.testing.assert_array_equal(function([], mask)().ravel(), function([], flat)())

@@ -17,6 +17,7 @@ from tinygraph.lower.plan import ALIGN, MemoryPlan, plan_memory
 from tinygraph.program.instructions import Buffer, Program, Ref
 from tinygraph.targets.cuda import modules
 from tinygraph.targets.cuda.device import Device, OutOfDeviceMemory
+from tinygraph.targets.cuda.fills import without_fills
 from tinygraph.targets.cuda.kernel import Tuning
 from tinygraph.targets.cuda.printer import ProgramPrinter
 from tinygraph.targets.cuda.schedule import may_group
@@ -39,6 +40,7 @@ class CudaExecutable:
         fuse(program, may_group, in_place=False)
         self.program = program
         self.device = device
+        without_fills(program)
         stage(program)
         together(program)
         self.printer = ProgramPrinter(program, device, tuning_of(program, device, options))

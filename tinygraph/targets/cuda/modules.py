@@ -53,7 +53,7 @@ def _macros(x: Launch) -> str:
 def source_of(group: Sequence[Launch]) -> tuple[str, tuple[str, ...]]:
     """The complete source of some launches with equal macros, and the options it is compiled with."""
     texts = dict.fromkeys(x.kernel.text for x in group)
-    return _macros(group[0]) + kernels.expand(assembled(list(texts))), () if group[0].macros else NEST_OPTIONS
+    return _macros(group[0]) + kernels.expand(assembled(list(texts))), NEST_OPTIONS
 
 
 def sources(launches: Sequence[Launch]) -> list[tuple[str, tuple[str, ...]]]:

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from tinygraph.program.expr import postorder
 from tinygraph.program.instructions import Branch, Group, Host, Instruction, Loop, Nest, Program, Routine
 from tinygraph.program.text import instruction_lines, nest_text
+from tinygraph.targets.cuda.contractions import print_contraction
 from tinygraph.targets.cuda.device import Device
 from tinygraph.targets.cuda.kernel import Kernel, Tuning, assembled
 from tinygraph.targets.cuda.packs import packs, print_packs
 from tinygraph.targets.cuda.points import points, print_points, print_sections
 from tinygraph.targets.cuda.prefix import print_prefix
-from tinygraph.targets.cuda.products import as_gemm, print_contraction
+from tinygraph.targets.cuda.products import as_gemm
 from tinygraph.targets.cuda.reductions import print_reduce
 from tinygraph.targets.cuda.rows import print_rows
 from tinygraph.targets.cuda.scatters import print_scatter
@@ -28,7 +29,7 @@ class ProgramPrinter:
         self.program = program
         self.device = device
         self.tuning = tuning
-        self.runs = schedule(program.instructions)
+        self.runs = schedule(program.instructions, tuning)
         #: the steps of each instruction of the program
         self.parts = [self._instruction(i) for i in program.instructions]
         self.steps = [step for part in self.parts for step in part]
@@ -76,7 +77,7 @@ class ProgramPrinter:
             gemm = as_gemm(r.nests[0], r.roles, self.tuning)
             if gemm is not None:
                 return [Product(gemm, comment)]
-            found, macros = print_contraction(r.nests[0], r.roles, self.tuning)
+            found, macros = print_contraction(r.nests[0], r.roles, self.tuning, r.nests[1:], r.unstored)
         return self._launches(r.nests, found, comment, macros)
 
     def _together(self, runs: Sequence[Run]) -> list[Step]:

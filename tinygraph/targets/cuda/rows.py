@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from textwrap import indent
 
 from tinygraph.program.instructions import Buffer, Nest
-from tinygraph.targets.cuda.kernel import Kernel, Tuning, covering, printed
-from tinygraph.targets.cuda.points import finish, start, total_type
+from tinygraph.targets.cuda.kernel import Kernel, Tuning, covering, flat_launch, printed
+from tinygraph.targets.cuda.points import finish, ordered_axes, print_nest, start, total_type
 from tinygraph.targets.cuda.scalars import FUNCTORS, accumulator, combined
 from tinygraph.targets.cuda.writer import Access, Axes, Parameters, Statements, index_type
 
+#: rows of at most so many elements (the windows of a pool, say) go to one thread each, where there are this many
+_TINY, _MANY = 16, 1024
 #: rows of so many elements get blocks that are wider by this factor
 _LONG, _WIDE = 8192, 4
 
 
 def print_rows(nests: Sequence[Nest], outer: int, unstored: set[Buffer], tuning: Tuning) -> Kernel:
     """One kernel; each nest's axes after the first ``outer`` are either all parallel or all reduced."""
+    count = prod(nests[0].extents[:outer])
+    if count >= _MANY and max(prod(n.extents[outer:]) for n in nests) <= _TINY:
+        return _by_threads(nests, outer, unstored, tuning, count)
     p = Parameters(index_type(nests), {x.out.buffer for x in nests}, tuning.integers)
     rows = Axes(range(outer), nests, "k")
     registers: dict[Access, str] = {}
@@ -34,13 +40,32 @@ def print_rows(nests: Sequence[Nest], outer: int, unstored: set[Buffer], tuning:
     while width < tuning.threads * (_WIDE if longest >= _LONG else 1) and width * 2 < longest:
         width *= 2
     per_block = max(1, tuning.threads // width)
-    count = 1
-    for e in nests[0].extents[:outer]:
-        count *= e
     body = "\n".join(p.prologue + lines)
     return printed("rows", "rows.cuh", p, [("i64", count)], covering(count, per_block, tuning), (width, per_block),
                    parameters=p.text, definitions="", threads=width * per_block, scratch_type=_scratch(nests),
                    body=body)  # fmt: skip
+
+
+def _by_threads(nests: Sequence[Nest], outer: int, unstored: set[Buffer], tuning: Tuning, count: int) -> Kernel:
+    """The same with one thread to a row."""
+    p = Parameters(index_type(nests), {x.out.buffer for x in nests}, tuning.integers)
+    rows = Axes(ordered_axes(nests, outer), nests, "k")
+    registers: dict[Access, str] = {}
+    lines = rows.decode("i", p)
+    for position, nest in enumerate(nests):
+        store, name = nest.out.buffer not in unstored, f"t{position}"
+        inner = Axes(range(outer, len(nest.extents)), [nest], f"r{position}_")
+        if "r" in nest.kinds or not inner.live:
+            lines += print_nest(nest, p, rows.names, registers, name, store)
+            continue
+        body = print_nest(nest, p, {**rows.names, **inner.names}, dict(registers), name, store)
+        heads = [f"for (int {r} = 0; {r} < {size}; ++{r}) {{" for r, size in inner.live]
+        lines += [*heads, *(indent(line, "    ") for line in body), *["}"] * len(heads)]
+        for a in [a for a in registers if a.buffer is nest.out.buffer]:
+            del registers[a]
+    grid, block = flat_launch(count, tuning)
+    return printed("rows", "elementwise.cuh", p, [("i64", count)], grid, block, parameters=p.text, index=p.index,
+                   definitions="", body="\n".join(p.prologue + lines))  # fmt: skip
 
 
 def _must_wait(nest: Nest, later: Sequence[Nest], store: bool) -> bool:

@@ -3,20 +3,23 @@
 ``points``: nests over the same parallel axes, a thread for each point, short reductions as loops in the thread
 ``reduce``: a long reduction and what is computed from its results
 ``rows``: several passes over each row (softmax, normalisation), a row of threads for each
-``product``: a sum of products; ``scatter``: points that may write one place
+``product``: a sum of products, and what is computed from its results where they are; ``scatter``: points that may
+write one place
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from tinygraph.lower.fuse import aligned_depth
 from tinygraph.lower.inline import remap
 from tinygraph.program.expr import Access, Expr
 from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, Loop, Nest
+from tinygraph.targets.cuda.epilogues import RUN, Epilogue, epilogue_of, printable
+from tinygraph.targets.cuda.kernel import Tuning
 from tinygraph.targets.cuda.points import points
-from tinygraph.targets.cuda.products import Roles, is_product, roles
+from tinygraph.targets.cuda.products import Roles, as_gemm, is_product, roles
 from tinygraph.targets.cuda.scatters import meets, without_repeats
 from tinygraph.targets.cuda.writer import normal
 
@@ -26,6 +29,8 @@ SHORT = 32
 _NESTS = 24
 #: the largest expression that passes over rows compute again instead of storing it
 _AGAIN = 40
+#: sums so long, of results so few, are cut into shares, which leaves no place for an epilogue
+_LONG, _FEW = 512, 1 << 18
 
 
 @dataclass
@@ -40,30 +45,43 @@ class Run:
 
 
 def may_group(a: Nest, b: Nest) -> bool:
-    """Products and scatters run alone; all else may share a kernel."""
-    return not any(is_product(x) or x.out.dynamic is not None or _overlaps(x) for x in (a, b))
+    """Scatters run alone, products with what reads their results place by place; all else may share a kernel."""
+    if is_product(b) or any(x.out.dynamic is not None or _overlaps(x) for x in (a, b)):
+        return False
+    if not is_product(a):
+        return True
+    if _reduced(b) > SHORT or not _makes(a):
+        return False
+    return a.out.buffer not in b.reads() or epilogue_of(a, b) is not None
+
+
+def _makes(c: Nest) -> bool:
+    """Whether a product is one whose kernel is printed here, and each of its results the sum of one thread."""
+    found = None if c.accumulate or not c.points else roles(c)
+    return found is not None and not found.pairs and as_gemm(c, found, Tuning(1, 1)) is None
 
 
 def _overlaps(nest: Nest) -> bool:
     return nest.accumulate and meets(without_repeats(nest))
 
 
-def schedule(instructions: Sequence[Instruction]) -> dict[Instruction, list[Run]]:
+def schedule(instructions: Sequence[Instruction], tuning: Tuning | None = None) -> dict[Instruction, list[Run]]:
     """The runs of every nest and group; what lives in registers alone stays private to its group."""
+    tuning = tuning or Tuning(1, 1)
     found: dict[Instruction, list[Run]] = {}
     for i in instructions:
         if isinstance(i, Loop):
-            found.update(schedule(i.body))
+            found.update(schedule(i.body, tuning))
         elif isinstance(i, Branch):
-            found.update(schedule(i.then))
-            found.update(schedule(i.otherwise))
+            found.update(schedule(i.then, tuning))
+            found.update(schedule(i.otherwise, tuning))
         elif isinstance(i, Group) and i.parts:
-            found.update(schedule(i.parts))
+            found.update(schedule(i.parts, tuning))
             i.private = {b for p in i.parts for b in p.private}
         elif isinstance(i, Nest):
             found[i] = split([i])
         elif isinstance(i, Group):
-            found[i] = split(i.nests)
+            found[i] = split(i.nests, i.private, tuning)
             for r in found[i]:
                 if r.form == "rows":
                     _recompute(i, r)
@@ -71,9 +89,13 @@ def schedule(instructions: Sequence[Instruction]) -> dict[Instruction, list[Run]
     return found
 
 
-def split(nests: Sequence[Nest]) -> list[Run]:
-    """The nests of a group as runs, in order."""
+def split(nests: Sequence[Nest], private: Collection[Buffer] = (), tuning: Tuning | None = None) -> list[Run]:
+    """The nests of a group as runs, in order; ``private``: what nobody else reads."""
     nests = [without_repeats(n) for n in nests]
+    if len(nests) > 1 and is_product(nests[0]) and (first := _first(nests[0])).form == "product":
+        ending = _ending(nests, private, tuning or Tuning(1, 1))
+        rest = [n for n in nests[1:] if n not in ending]
+        return [replace(first, nests=[nests[0], *ending]), *(split(rest, private, tuning) if rest else [])]
     runs: list[Run] = []
     for nest in nests:
         if not (runs and _accepts(runs[-1], nest)):
@@ -82,6 +104,35 @@ def split(nests: Sequence[Nest]) -> list[Run]:
             runs[-1].nests.append(nest)
     outer = _row_depth(nests) if len(runs) > 1 and len(nests) <= _NESTS else 0
     return [Run("rows", list(nests), outer)] if outer else runs
+
+
+def _ending(nests: Sequence[Nest], private: Collection[Buffer], tuning: Tuning) -> list[Nest]:
+    """The nests after a product that its kernel can compute; none unless that spares memory its results."""
+    c, taken = nests[0], list[Nest]()
+    end: Epilogue | None = None
+    for n in nests[1:]:
+        if not printable(n) or _first(n).form != "points" or len(taken) >= _NESTS:
+            break
+        if c.out.buffer in n.reads():
+            found = epilogue_of(c, n)
+            if found is None or not _fits(c, found, tuning) or (end is not None and end != found):
+                break
+            end = end or found
+        if end is None or _parallel(n) != end.parallel or not all(_same_points(x, n) for x in taken):
+            break
+        taken.append(n)
+    read_here = all(n in taken for n in nests[1:] if c.out.buffer in n.reads())
+    return taken if end is not None and c.out.buffer in private and read_here else []
+
+
+def _fits(c: Nest, e: Epilogue, tuning: Tuning) -> bool:
+    """Whether the windows are runs of a thread's rows, and the device is busy without cutting the sums."""
+    found = roles(c)
+    if found is None or not all(x.axis in found.m for x in e.windows) or RUN % e.window:
+        return False
+    if e.window > 1 and (c.dtype == "float16" or (c.dtype == "float32" and tuning.allow_tf32)):
+        return False  # tensor cores lay rows out otherwise
+    return _reduced(c) <= _LONG or points(c) >= _FEW
 
 
 def _first(nest: Nest) -> Run:
@@ -203,7 +254,9 @@ def _uses(n: Nest, b: Buffer) -> bool:
 
 def _register_only(run: Run, b: Buffer) -> bool:
     """Whether every read of ``b`` in the run finds the one value that was stored at the same point."""
-    if run.form not in ("points", "reduce", "rows"):
+    if run.form == "product" and len(run.nests) > 1 and b is run.nests[0].out.buffer:
+        return True
+    if run.form not in ("points", "reduce", "rows") and len(run.nests) < 2:
         return False
     writers = [n for n in run.nests if n.out.buffer is b]
     if len(writers) != 1 or writers[0].accumulate:

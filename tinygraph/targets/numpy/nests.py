@@ -94,12 +94,13 @@ class NestPrinter:
         return self.view(Access(out.buffer, out.offset, out.strides[:n], out.params), nest.extents[:n])
 
     def _map(self, nest: Nest) -> None:
+        for n in self._apart(nest):
+            self.evaluate(n.expr, n, dest=self.out_view(n), dest_buffer=n.out)
+
+    def _apart(self, nest: Nest) -> list[Nest]:
+        """The nest for each point of a small window that it spreads values over; itself where there is none."""
         axes = spread_axes(nest)
-        if axes:
-            for point in unrolled(self, nest, axes):
-                self._map(point)
-            return
-        self.evaluate(nest.expr, nest, dest=self.out_view(nest), dest_buffer=nest.out)
+        return unrolled(self, nest, axes) if axes else [nest]
 
     def _identity(self, nest: Nest) -> None:
         from tinygraph.program.reduction import identity
@@ -111,15 +112,11 @@ class NestPrinter:
 
     def _accumulate(self, nest: Nest) -> None:
         """``out = out combine value`` at each point; points that share an element take turns."""
-        axes = spread_axes(nest)
-        if axes:
-            for point in unrolled(self, nest, axes):
-                self._accumulate(point)
-            return
-        value = self.evaluate(nest.expr, nest)
-        if self.effective_shape(nest.expr, nest) != self.shape(nest):
-            value = f"broadcast_to({value}, {self._tile_shape(nest)})"
-        self.add_value(nest, value)
+        for n in self._apart(nest):
+            value = self.evaluate(n.expr, n)
+            if self.effective_shape(n.expr, n) != self.shape(n):
+                value = f"broadcast_to({value}, {self._tile_shape(n)})"
+            self.add_value(n, value)
 
     def add_value(self, nest: Nest, value: str) -> None:
         """``out = out combine value`` for a value of the nest's full shape."""
