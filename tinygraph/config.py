@@ -178,6 +178,7 @@ class Options:
     cast_policy: str
     deterministic: bool
     allow_tf32: bool
+    allow_bf16: bool
     fast_math: bool
     check: bool
     bounds_check: bool
@@ -238,6 +239,9 @@ class Config:
     profile = flag(False, "Profile every function compiled from now on.")
     deterministic = flag(False, "Only kernels whose results are the same bits in every run.")
     allow_tf32 = flag(False, "Let CUDA products of float32 use TF32 tensor cores (10 bits of mantissa).")
+    allow_bf16 = flag(
+        False, "Let CUDA products of float32 round factors to bfloat16 (8 bits of mantissa) for tensor cores."
+    )
     fast_math = flag(False, "Allow rewrites that change rounding, or the outcome for nan and infinity.")
     check = flag(
         False, "Evaluate before and after each pass of a compilation, and name the first that differs."

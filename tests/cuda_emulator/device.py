@@ -77,6 +77,16 @@ def memory_view(address: int, shape: Sequence[int], strides: Any, dtype: Any, ow
     return np.asarray(_Holder(interface, owner))
 
 
+def rounded(x: np.ndarray, factors: str) -> np.ndarray:
+    """float32 factors as tensor cores take them: to nearest, with the bits that "tf32" or "bf16" keep."""
+    lost = {"": 0, "tf32": 13, "bf16": 16}[factors]
+    if not lost:
+        return x
+    bits = x.view("uint32")
+    half = (1 << lost - 1) - (1 if factors == "bf16" else 0) + ((bits >> lost & 1) if factors == "bf16" else 0)
+    return ((bits + np.asarray(half, "uint32")) & np.uint32(0xFFFFFFFF << lost & 0xFFFFFFFF)).view("float32")
+
+
 def multiply(product: Any, a: int, b: int, c: int) -> None:
     """A ``products.Gemm`` on three addresses, as cuBLAS is asked for it."""
     x = call_of(product)
@@ -93,7 +103,7 @@ def multiply(product: Any, a: int, b: int, c: int) -> None:
         left = stored(first, x.transpose_first, x.m, x.k, x.ld_first, x.step_first)
         right = stored(second, x.transpose_second, x.k, x.n, x.ld_second, x.step_second)
         wide = "float32" if product.dtype == "float16" else product.dtype
-        value = np.matmul(left.astype(wide), right.astype(wide))
+        value = np.matmul(*(rounded(x.astype(wide), product.factors) for x in (left, right)))
         out[...] = out + value if product.accumulate else value
 
 

@@ -17,6 +17,7 @@ ARCHITECTURES = ["sm_75", "sm_80", "sm_90"]
 TYPES = [
     ("float", "float", {}), ("double", "double", {"TG_T": "double"}), ("float", "float", {"TG_MMA": 1}),
     ("half_t", "float", {"TG_MMA": 2, "TG_T": "half_t"}), ("bf16_t", "float", {"TG_MMA": 3, "TG_T": "bf16_t"}),
+    ("float", "float", {"TG_MMA": 3}),
 ]  # fmt: skip
 TILES = [(m, n) for m in (128, 64, 32) for n in (128, 64, 32)]
 #: every tile of every kind of product that the target asks for

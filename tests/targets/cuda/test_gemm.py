@@ -68,7 +68,7 @@ class FakeBlas:
 
 
 def test_a_handle_sets_its_workspace_after_its_stream_and_its_precision_when_asked(monkeypatch):
-    """cublasSetStream takes a workspace away again; TF32 is off unless a product asks for it."""
+    """cublasSetStream takes a workspace away again; factors are rounded where a product says so."""
     from dataclasses import replace
 
     from tinygraph.targets.cuda import cublas
@@ -79,13 +79,16 @@ def test_a_handle_sets_its_workspace_after_its_stream_and_its_precision_when_ask
     names = [name for name, _ in blas.calls]
     assert names.index("cublasSetStream_v2") < names.index("cublasSetWorkspace_v2")
     b = Pointer(Buffer(0, "float32", 1, "temp"))
-    g = Gemm("float32", 1, 2, 3, 4, b, b, b, (0, 4, 1), (0, 3, 1), (0, 3, 1), True, False)
+    g = Gemm("float32", 1, 2, 3, 4, b, b, b, (0, 4, 1), (0, 3, 1), (0, 3, 1), True)
     handle.gemm(g, 100, 200, 300)
     name, args = blas.calls[-1]
     assert name == "cublasSgemmStridedBatched" and args[1:6] == (0, 0, 3, 2, 4)
     assert (args[7], args[10], args[14]) == (200, 100, 300), "by columns the operands change places"
-    handle.gemm(replace(g, tf32=True), 100, 200, 300)
-    assert [x for x in blas.calls if x[0] == "cublasSetMathMode"][-1][1][1] == 3
+    for factors, compute in (("tf32", 77), ("bf16", 75)):
+        handle.gemm(replace(g, factors=factors), 100, 200, 300)
+        name, args = blas.calls[-1]
+        assert name == "cublasGemmStridedBatchedEx" and args[-2:] == (compute, -1)
+        assert (args[7], args[8], args[11], args[12], args[17]) == (200, 0, 100, 0, 0), "float32 in memory"
 
 
 def test_without_cublas_the_error_says_which_package_brings_it(monkeypatch):

@@ -40,16 +40,32 @@ def test_half_precision_convolutions_use_tensor_cores(device):
     np.testing.assert_allclose(found, exact(*(g.astype("float64") for g in given)), rtol=2e-3, atol=5e-3)
 
 
-def test_tf32_is_used_only_when_asked_for(device):
+@pytest.mark.parametrize("factors", ["tf32", "bf16"])
+def test_factors_are_rounded_only_when_asked_for(device, factors):
+    """Inputs and results stay float32, sums too: the results are those of factors rounded beforehand."""
+    from cuda_emulator.device import rounded
+
     x, w = T.ftensor4("x"), T.ftensor4("w")
-    y, product = T.nnet.conv2d(x, w, filter_flip=False), T.dot(x[0, 0], w[0, 0])
+    outputs = [T.nnet.conv2d(x, w, filter_flip=False), T.dot(x[0, 0], w[0, 0])]
     given = randoms((2, 3, 6, 6), (4, 3, 6, 3))
-    exact = tinygraph.function([x, w], [y, product], mode=CUDA)
-    with config.change(allow_tf32=True):
-        rounded = tinygraph.function([x, w], [y, product], mode=CUDA)
-    plain, less = exact(*given)[0], rounded(*given)[0]
-    np.testing.assert_allclose(less, plain, rtol=1e-2, atol=2e-2)
-    assert np.abs(less - plain).max() > 1e-5, "ten bits of each factor"
+    exact = tinygraph.function([x, w], outputs, mode=CUDA)
+    with config.change(**{f"allow_{factors}": True}):
+        less = tinygraph.function([x, w], outputs, mode=CUDA)
+    plain, found = exact(*given), less(*given)
+    for a, b, expected in zip(found, plain, exact(*(rounded(g, factors) for g in given)), strict=True):
+        assert a.dtype == "float32"
+        np.testing.assert_allclose(a, expected, rtol=1e-5, atol=1e-5)
+        assert np.abs(a - b).max() > 1e-4
+
+
+def test_half_and_double_precision_are_left_alone(device):
+    with config.change(allow_bf16=True):
+        for dtype in ("float16", "float64"):
+            a, b = T.TensorType(dtype, (None, None))(), T.TensorType(dtype, (None, None))()
+            f = tinygraph.function([a, b], T.dot(a, b), mode=CUDA)
+            given = randoms((5, 30), (30, 4), dtype=dtype)
+            expected = given[0].astype("float64") @ given[1].astype("float64")
+            np.testing.assert_allclose(f(*given), expected, rtol=2e-3 if dtype == "float16" else 1e-12, atol=2e-2)
 
 
 @pytest.mark.parametrize("m, n, k, tile", [

@@ -185,7 +185,7 @@ def multiplied(dtype: str, tuning: Tuning) -> str:
     """How products are made: the value of TG_MMA."""
     if dtype == "float16":
         return "MMA_FP16"
-    return "MMA_TF32" if dtype == "float32" and tuning.allow_tf32 else "MMA_NONE"
+    return f"MMA_{tuning.factors.upper()}" if dtype == "float32" and tuning.factors else "MMA_NONE"
 
 
 def tiling(sizes: dict[str, int], dtype: str, tuning: Tuning, window: int | None = None) -> tuple[int, int, int]:

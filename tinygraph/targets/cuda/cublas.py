@@ -17,8 +17,9 @@ from tinygraph.targets.cuda.products import Gemm
 
 #: NVIDIA recommends 32 MiB for Hopper, 4 MiB for what came before
 WORKSPACE_BYTES = 32 << 20
-_TF32 = 3  # CUBLAS_TF32_TENSOR_OP_MATH
-_HALF, _COMPUTE_FLOAT, _DEFAULT = 2, 68, -1  # CUDA_R_16F, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT
+#: CUDA_R_32F and CUDA_R_16F, CUBLAS_COMPUTE_32F and its forms that round factors, CUBLAS_GEMM_DEFAULT
+_FLOAT, _HALF, _DEFAULT = 0, 2, -1
+_COMPUTE = {"": 68, "bf16": 75, "tf32": 77}
 
 
 class Call(NamedTuple):
@@ -105,7 +106,6 @@ def _declare(lib: ctypes.CDLL) -> None:
     lib.cublasDestroy_v2.argtypes = [pointer]
     lib.cublasSetStream_v2.argtypes = [pointer, pointer]
     lib.cublasSetWorkspace_v2.argtypes = [pointer, pointer, ctypes.c_size_t]
-    lib.cublasSetMathMode.argtypes = [pointer, number]
 
 
 class Handle:
@@ -118,23 +118,20 @@ class Handle:
         _check(lib.cublasCreate_v2(ctypes.byref(self.handle)), "create")
         _check(lib.cublasSetStream_v2(self.handle, stream), "set stream")
         _check(lib.cublasSetWorkspace_v2(self.handle, workspace_address, WORKSPACE_BYTES), "set workspace")
-        self._tf32 = False
 
     def gemm(self, g: Gemm, a: int, b: int, c: int) -> None:
         """Queue one product."""
         lib = self.library
-        if g.tf32 != self._tf32:
-            _check(lib.cublasSetMathMode(self.handle, _TF32 if g.tf32 else 0), "set math mode")
-            self._tf32 = g.tf32
         x = call_of(g)
         first, second = (b, a) if x.swapped else (a, b)
         kind = ctypes.c_double if g.dtype == "float64" else ctypes.c_float
         one, old = kind(1.0), kind(1.0 if g.accumulate else 0.0)
         shape = (self.handle, int(x.transpose_first), int(x.transpose_second), x.m, x.n, x.k, ctypes.byref(one))
-        if g.dtype == "float16":  # summed as float32
+        if g.dtype == "float16" or g.factors:  # summed as float32
+            stored = _HALF if g.dtype == "float16" else _FLOAT
             status = lib.cublasGemmStridedBatchedEx(
-                *shape, first, _HALF, x.ld_first, x.step_first, second, _HALF, x.ld_second, x.step_second,
-                ctypes.byref(old), c, _HALF, x.ld_out, x.step_out, g.batch, _COMPUTE_FLOAT, _DEFAULT)  # fmt: skip
+                *shape, first, stored, x.ld_first, x.step_first, second, stored, x.ld_second, x.step_second,
+                ctypes.byref(old), c, stored, x.ld_out, x.step_out, g.batch, _COMPUTE[g.factors], _DEFAULT)  # fmt: skip
         else:
             run = lib.cublasSgemmStridedBatched if g.dtype == "float32" else lib.cublasDgemmStridedBatched
             status = run(*shape, first, x.ld_first, x.step_first, second, x.ld_second, x.step_second,

@@ -245,8 +245,9 @@ class Workspace:
 
 def tuning_of(program: Program, device: Device, options: Any) -> Tuning:
     """What the printer needs to know of the device and of the compilation's options."""
-    return Tuning(device.blocks, device.threads, bool(getattr(options, "deterministic", False)),
-                  bool(getattr(options, "allow_tf32", False)), tuple(program.params))  # fmt: skip
+    factors = next((kind for kind in ("bf16", "tf32") if getattr(options, f"allow_{kind}", False)), "")
+    return Tuning(device.blocks, device.threads, bool(getattr(options, "deterministic", False)), factors,
+                  tuple(program.params))  # fmt: skip
 
 
 def largest_buffers(p: Program, plan: MemoryPlan, count: int = 5) -> str:

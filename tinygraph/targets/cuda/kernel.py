@@ -21,7 +21,7 @@ class Tuning:
     blocks: int
     threads: int
     deterministic: bool = False
-    allow_tf32: bool = False
+    factors: str = ""  # what factors of float32 products may be rounded to: "tf32" or "bf16"
     integers: tuple[str, ...] = ()  # the program's host integers, in order
 
 

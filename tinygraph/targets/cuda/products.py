@@ -51,7 +51,7 @@ class Gemm:
     b_strides: tuple[int, int, int]
     c_strides: tuple[int, int, int]
     accumulate: bool
-    tf32: bool = False
+    factors: str = ""  # "tf32" or "bf16": what float32 factors are rounded to
 
     def text(self) -> str:
         sign = "+=" if self.accumulate else "="
@@ -160,7 +160,7 @@ def as_gemm(nest: Nest, found: Roles, tuning: Tuning) -> Gemm | None:
         return None
     strides: dict[str, Any] = {name: tuple(parts) for name, parts in steps.items()}
     return Gemm(nest.dtype, batch, m, n, k, pointer_to(a), pointer_to(b), pointer_to(c), strides["a"], strides["b"],
-                strides["c"], nest.accumulate, tuning.allow_tf32)  # fmt: skip
+                strides["c"], nest.accumulate, tuning.factors if nest.dtype == "float32" else "")  # fmt: skip
 
 
 def _readable(row: int, column: int, rows: int, columns: int) -> bool:

@@ -130,7 +130,7 @@ def _fits(c: Nest, e: Epilogue, tuning: Tuning) -> bool:
     found = roles(c)
     if found is None or not all(x.axis in found.m for x in e.windows) or RUN % e.window:
         return False
-    if e.window > 1 and (c.dtype == "float16" or (c.dtype == "float32" and tuning.allow_tf32)):
+    if e.window > 1 and (c.dtype == "float16" or (c.dtype == "float32" and tuning.factors)):
         return False  # tensor cores lay rows out otherwise
     return _reduced(c) <= _LONG or points(c) >= _FEW
 
