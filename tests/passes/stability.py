@@ -16,6 +16,7 @@ from tinygraph.passes.reference import evaluate
 from tinygraph.printing.ssa import op_text
 
 L = np.longdouble
+PI = "3.14159265358979323846264338327950288"
 
 
 class Formula(NamedTuple):
@@ -64,12 +65,21 @@ def _sigmoid(x):
     return np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
 
 
+def _erfc(x):
+    """erfc in 80-bit floats: a continued fraction (Abramowitz and Stegun 7.1.14), evaluated from its far end."""
+    tail = L(0)
+    for k in range(400, 0, -1):
+        tail = (L(k) / 2) / (x + tail)
+    return np.exp(-(x**2)) / (x + tail) / np.sqrt(L(PI))
+
+
 LABELS = np.array([2, 1])
 TARGETS = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 0.25]])
 LOGITS = np.array([[1e4, 0.5, -1e4], [1.0, 2.0, 3.0]])
 SCORES = np.array([[-800.0, 40.0, 0.3], [30.0, -40.0, 2.0]])
 SMALL = np.array([[1e-10, -3e-9, 2e-17]])
 LARGE = np.array([[1e200, -3e180, 2.0]])
+TAILS = np.array([[2.0, 5.5, 40.0]])
 OFFSET = np.array([[1e8, 1e8 + 1, 1e8 + 3]])
 
 FORMULAS = [
@@ -103,6 +113,15 @@ FORMULAS = [
     Formula("gradient of sqrt(sum(x**2)) at 0", lambda x: T.grad(T.sqrt((x**2).sum()), x), LARGE * 0, lambda x: x * 0),
     Formula("x * log(x) at 0", lambda x: x * T.log(x), np.array([[0.0, 0.5, 3.0]]),
             lambda x: np.where(x == 0, 0, x * np.log(np.where(x == 0, 1, x)))),
+    Formula("1 - erf(x)", lambda x: 1 - T.erf(x), TAILS, _erfc),
+    Formula("log(erfc(x))", lambda x: T.log(T.erfc(x)), TAILS, lambda x: np.log(_erfc(x))),
+    Formula("its gradient", lambda x: T.grad(T.log(T.erfc(x)).sum(), x), TAILS,
+            lambda x: -2 / np.sqrt(L(PI)) * np.exp(-(x**2)) / _erfc(x)),
+    Formula("log(cosh(x))", lambda x: T.log(T.cosh(x)), SCORES, lambda x: np.abs(x) + np.log1p(np.exp(-2 * np.abs(x))) - np.log(L(2))),
+    Formula("log(x**2)", lambda x: T.log(x**2), LARGE, lambda x: 2 * np.log(np.abs(x))),
+    Formula("log(prod(sigmoid(x)))", lambda x: T.log(T.prod(T.sigmoid(x))), SCORES, lambda x: -_softplus(-x).sum()),
+    Formula("log(abs(det(x)))", lambda x: T.log(T.abs(T.nlinalg.det(x))), np.diag([1e200, 3e180, 2.0]),
+            lambda x: np.log(np.diag(x)).sum()),
     Formula("log(exp(x))", lambda x: T.log(T.exp(x)), LOGITS, lambda x: x),
 ]  # fmt: skip
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.passes import specimens_algebra, specimens_stabilise, specimens_structure  # noqa: F401
+from tests.passes import specimens_algebra, specimens_matrices, specimens_stabilise, specimens_structure  # noqa: F401
 from tests.passes.specimens import SPECIMENS, built, value_of
 from tinygraph.graph.fgraph import FunctionGraph
 from tinygraph.graph.traversal import ancestors

@@ -4,8 +4,10 @@ from tinygraph.passes import (
     clean,
     dots,
     fold,
+    lifts,
     logic,
     loops,
+    matrices,
     merge,
     pools,
     powers,
@@ -16,9 +18,10 @@ from tinygraph.passes import (
     stabilise,
     subtensors,
     sums,
+    tails,
 )
 
 __all__ = [
-    "clean", "dots", "fold", "logic", "loops", "merge", "pools", "powers", "products", "scatters", "shape_rules",
-    "spreads", "stabilise", "subtensors", "sums",
+    "clean", "dots", "fold", "lifts", "logic", "loops", "matrices", "merge", "pools", "powers", "products", "scatters",
+    "shape_rules", "spreads", "stabilise", "subtensors", "sums", "tails",
 ]  # fmt: skip
