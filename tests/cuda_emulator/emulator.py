@@ -20,6 +20,7 @@ import numpy as np
 from .build import EmulatorError, compiler, module_library, runtime_library
 
 MAX_BLOCK, MAX_SHARED = 1024, 227 << 10
+_MAX_ARGUMENTS = 4096  # before CUDA 12.1
 _GRID_LIMITS = (2**31 - 1, 65535, 65535)
 _launch_lock = threading.Lock()
 
@@ -129,6 +130,8 @@ class Kernel:
             raise EmulatorError(f"{self.name}: {what} cannot be launched")
         if any(size > limit for size, limit in zip(sizes, _GRID_LIMITS, strict=False)):
             raise EmulatorError(f"{self.name}: grid {sizes[:3]} exceeds {_GRID_LIMITS}")
+        if sum(-(-size // 8) * 8 for size, _, _ in self.parameters) > _MAX_ARGUMENTS:
+            raise EmulatorError(f"{self.name}: more than {_MAX_ARGUMENTS} bytes of arguments")
         if len(args) != len(self.parameters):
             raise EmulatorError(f"{self.name}: expected {len(self.parameters)} arguments, got {len(args)}")
         copies: dict[int, tuple[np.ndarray, DeviceBuffer, bool]] = {}

@@ -37,6 +37,7 @@ class CudaExecutable:
 
     def __init__(self, program: Program, device: Device, options: Any = None):
         resolve(program)
+        # results in place of temporaries would spare no traffic here, and take epilogues and packs away
         fuse(program, may_group, in_place=False)
         self.program = program
         self.device = device

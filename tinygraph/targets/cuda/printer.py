@@ -21,6 +21,9 @@ from tinygraph.targets.cuda.schedule import Run, schedule
 from tinygraph.targets.cuda.steps import BranchStep, HostStep, Launch, LoopStep, Product, RoutineStep, Step
 from tinygraph.targets.cuda.writer import Scratch, expressions
 
+#: a launch takes 4096 bytes of arguments, before CUDA 12.1 and on older devices
+_MOST_ARGUMENTS = 4096 // 8
+
 
 class ProgramPrinter:
     """The steps of a program, its kernels printed but not compiled."""
@@ -71,7 +74,7 @@ class ProgramPrinter:
         elif r.form == "rows":
             found = [print_rows(r.nests, r.outer, r.unstored, self.tuning)]
         elif r.form == "scatter":
-            found = [print_scatter(r.nests[0], self.tuning)]
+            found = print_scatter(r.nests[0], self.tuning)
         else:
             assert r.roles is not None
             gemm = as_gemm(r.nests[0], r.roles, self.tuning)
@@ -86,6 +89,9 @@ class ProgramPrinter:
         if len(runs) < 2:
             return [step for r in runs for step in self._run(r)]
         kernel = print_sections([(r.nests, r.unstored) for r in runs], self.tuning)
+        if len(kernel.arguments) > _MOST_ARGUMENTS:
+            half = len(runs) // 2
+            return [*self._together(runs[:half]), *self._together(runs[half:])]
         nests = [n for r in runs for n in r.nests]
         return self._launches(nests, [kernel], [line for r in runs for line in _comment(r)], {})
 

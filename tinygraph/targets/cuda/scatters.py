@@ -1,19 +1,22 @@
 """Nests whose results meet at one place: writes at addresses read from memory, and overlapping windows.
 
 Sums and the like are combined by atomics, in any order; integers come out the same every time, floats but for their
-rounding. Where the order matters (the last write wins) or must not vary (``deterministic``), the axes that can meet run
-in order inside one thread, and only those that provably keep apart are spread over threads.
+rounding. Where the order matters (the last write wins) or must not vary (``deterministic``), points that meet are first
+linked in order, and each chain is followed by the threads of the axes that provably keep apart
+(``scatter_ordered.cuh``). Where there are too many points to be compared with each other, or few, the axes along which
+they meet run in order inside one thread.
 """
 
 from __future__ import annotations
 
+from math import prod
 from textwrap import indent
 from typing import NamedTuple
 
 from tinygraph.lower.inline import remap
 from tinygraph.program.expr import Expr, postorder
 from tinygraph.program.instructions import Nest
-from tinygraph.targets.cuda.kernel import Kernel, Tuning, flat_launch, printed
+from tinygraph.targets.cuda.kernel import Kernel, Scratch, Tuning, flat_launch, printed
 from tinygraph.targets.cuda.points import ordered_axes, points, print_reduction
 from tinygraph.targets.cuda.scalars import C_TYPES, FUNCTORS, combined
 from tinygraph.targets.cuda.writer import Axes, Parameters, Statements, index_type
@@ -42,6 +45,10 @@ def meets(nest: Nest) -> bool:
         return True
     n = nest.kinds.count("p")
     return not _apart([_Part(abs(s), e) for s, e in zip(nest.out.strides[:n], nest.extents[:n], strict=True)])
+
+
+#: points that are linked, which takes a comparison for each two of them at worst
+_LINKED = 1 << 16
 
 
 class _Part(NamedTuple):
@@ -95,12 +102,14 @@ def _entangled(nest: Nest) -> list[int]:
     return serial
 
 
-def print_scatter(nest: Nest, tuning: Tuning) -> Kernel:
-    """The kernel of one nest whose points may meet."""
+def print_scatter(nest: Nest, tuning: Tuning) -> list[Kernel]:
+    """The kernels of one nest whose points may meet."""
     exact = nest.dtype not in ("float16", "float32", "float64")
     if nest.combine is not None and nest.accumulate and (exact or not tuning.deterministic):
-        return _atomic(nest, tuning)
-    return _in_order(nest, tuning)
+        return [_atomic(nest, tuning)]
+    serial = _entangled(nest)
+    count = prod(nest.extents[k] for k in serial)
+    return _linked(nest, serial, tuning) if 32 <= count <= _LINKED else [_in_order(nest, serial, tuning)]
 
 
 def _atomic(nest: Nest, tuning: Tuning) -> Kernel:
@@ -130,10 +139,40 @@ def _value(nest: Nest, p: Parameters, names: dict[int, str | None], body: Statem
     return [], body.value(nest.expr, nest.extents)
 
 
-def _in_order(nest: Nest, tuning: Tuning) -> Kernel:
+def _linked(nest: Nest, serial: list[int], tuning: Tuning) -> list[Kernel]:
     p = Parameters(index_type([nest]), {nest.out.buffer}, tuning.integers)
     n = nest.kinds.count("p")
-    serial = _entangled(nest)
+    free, inner = Axes([k for k in range(n) if k not in serial], [nest], "i"), Axes(serial, [nest], "s")
+    where = Statements(p, dict(inner.names), prefix="k")
+    key = where.address(nest.out, nest.extents)
+    names = {**free.names, **inner.names}
+    body = Statements(p, names)
+    lines, value = _value(nest, p, names, body)
+    place = body.place(nest.out, nest.extents)
+    kind = C_TYPES[nest.dtype]
+    sums = nest.combine is not None and nest.accumulate
+    values = {
+        "type": kind, "place": place, "sums": "true" if sums else "false",
+        "key": "\n".join([*p.prologue, *inner.decode("s", p), *where.lines, f"key = {key};"]),
+        "serial": "\n".join(inner.decode("t", p)), "apart": "\n".join([*p.prologue, *free.decode("f", p)]),
+        "body": "\n".join([*lines, *body.lines]),
+        "combined": combined(nest.combine or "", nest.dtype, "total", value) if sums else f"({kind})({value})",
+    }  # fmt: skip
+    values["parameters"] = p.text  # with all that these statements needed
+    scratch = Scratch(16 * inner.size)
+    over, block = flat_launch(inner.size, tuning)
+    all_of_them, _ = flat_launch(inner.size * free.size, tuning)
+    template, count = "scatter_ordered.cuh", ("i64", inner.size)
+    keys = printed("ordered", template, p, [count, scratch], over, block, "_keys", **values)
+    links = printed("ordered", template, p, [], over, block, "_links", **values)
+    links.arguments = [count, scratch]
+    writes = printed("ordered", template, p, [count, ("i64", free.size), scratch], all_of_them, block, **values)
+    return [keys, links, writes]
+
+
+def _in_order(nest: Nest, serial: list[int], tuning: Tuning) -> Kernel:
+    p = Parameters(index_type([nest]), {nest.out.buffer}, tuning.integers)
+    n = nest.kinds.count("p")
     free = Axes([k for k in range(n) if k not in serial], [nest], "i")
     inner = Axes(serial, [nest], "s")
     names = {**free.names, **inner.names}
