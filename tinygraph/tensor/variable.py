@@ -373,6 +373,8 @@ for _name in (
 
 def _try(function: Any, a: Any, b: Any) -> Any:
     """Let Python try the other operand's reflected method where ``b`` is nothing we can convert."""
+    if isinstance(b, Variable) and not isinstance(b, TensorOperators) and hasattr(b, "__rmul__"):
+        return NotImplemented  # a variable of another kind, with operators of its own
     try:
         return function(a, b)
     except TypeMismatch:

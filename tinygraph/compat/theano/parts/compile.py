@@ -7,6 +7,7 @@ from typing import Any
 from tinygraph.compat.theano.parts.absent import absent_class
 from tinygraph.compat.theano.parts.configuration import config
 from tinygraph.compat.theano.parts.copies import DeepCopyOp, ViewOp, deep_copy_op, view_op
+from tinygraph.compat.theano.parts.either import shared
 from tinygraph.compat.theano.parts.mode import (
     FAST_COMPILE,
     FAST_RUN,
@@ -16,6 +17,7 @@ from tinygraph.compat.theano.parts.mode import (
     predefined_modes,
     register_mode,
 )
+from tinygraph.compat.theano.parts.param import Param
 from tinygraph.compat.theano.parts.profiling import ProfileStats
 from tinygraph.compile.builders import OpFromGraph
 from tinygraph.compile.compiled import CompiledFunction
@@ -26,11 +28,9 @@ from tinygraph.errors import UnusedInputError
 from tinygraph.graph.shared import SharedVariable
 from tinygraph.graph.type import generic
 from tinygraph.tensor.shape import Shape, SpecifyShape, shape, specify_shape
-from tinygraph.tensor.shared import shared
 
 Rebroadcast = absent_class("Rebroadcast", "sizes are as far known as they are; T.addbroadcast asserts a 1")
 Function = CompiledFunction
-Param = In
 SymbolicInput = In
 SymbolicOutput = Out
 pfunc = function

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygraph import gradient
+from tinygraph.compat.theano.parts.either import dot, shared
 from tinygraph.compat.theano.parts.gradient import Rop
 from tinygraph.compat.theano.parts.scalar_ops import Elemwise
 from tinygraph.errors import ShapeMismatch, TypeMismatch
@@ -14,7 +15,6 @@ from tinygraph.graph.tensortype import DTYPES, FLOAT_DTYPES
 from tinygraph.graph.traversal import ancestors
 from tinygraph.tensor.checks import Assert, assert_op
 from tinygraph.tensor.diagonal import ExtractDiag
-from tinygraph.tensor.shared import shared
 from tinygraph.tensor.variable import TensorConstant, TensorOperators, TensorSharedVariable, TensorVariable
 
 _tensor_py_operators = TensorOperators
@@ -94,7 +94,8 @@ __all__ = [
     "Apply", "AsTensorError", "Assert", "Elemwise", "EmptyConstantError", "ExtractDiag", "Op", "Rop", "ShapeError",
     "TensorConstant",
     "TensorSharedVariable", "TensorType", "TensorVariable", "Type", "all_dtypes", "ancestors", "assert_op",
-    "check_equal_numpy", "complex_dtypes", "consider_constant", "continuous_dtypes", "discrete_dtypes", "float_dtypes",
+    "check_equal_numpy", "complex_dtypes", "consider_constant", "dot",
+     "continuous_dtypes", "discrete_dtypes", "float_dtypes",
     "gradient", "int_dtypes", "integer_dtypes", "may_share_memory", "numeric_grad", "numpy_scalar",
     "uint_dtypes", "values_eq_approx_remove_nan", "verify_grad", *_types(),
 ]  # fmt: skip

@@ -23,10 +23,10 @@ from tinygraph import (
     reduce,
     scan,
     scan_checkpoints,
-    shared,
 )
 from tinygraph.compat.theano.parts.compile import Param, ProfileStats, predefined_modes
 from tinygraph.compat.theano.parts.configuration import change_flags, config
+from tinygraph.compat.theano.parts.either import dot, shared
 from tinygraph.compat.theano.parts.gof import Generic
 from tinygraph.compat.theano.parts.gradient import Rop
 from tinygraph.compat.theano.parts.mode import Mode
@@ -55,16 +55,6 @@ def _asarray(a: Any, dtype: Any, order: str | None = None) -> np.ndarray:
     from tinygraph.config import config as native
 
     return np.asarray(a, dtype=native.floatX if builtins.str(dtype) == "floatX" else dtype, order=order)  # type: ignore[call-overload]
-
-
-def dot(left: Any, right: Any) -> Any:
-    """The product of matrices and vectors; either may be sparse."""
-    from tinygraph.compat.theano.parts import sparse
-    from tinygraph.tensor import dot as dense_dot
-
-    if sparse.is_sparse(left) or sparse.is_sparse(right):
-        return sparse.dot(left, right)
-    return dense_dot(left, right)
 
 
 def sparse_grad(var: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygraph import function
 from tinygraph.config import config
+from tinygraph.errors import GradientError
 from tinygraph.gradient import verify_grad as _verify_grad
 
 
@@ -28,6 +29,9 @@ def seed_rng(pseed: Any = None) -> Any:
 def verify_grad(op: Any, pt: Any, n_tests: int = 2, rng: Any = None, *args: Any, **kwargs: Any) -> None:
     """``theano.gradient.verify_grad`` with a generator seeded for tests."""
     _verify_grad(op, pt, n_tests, np.random.RandomState(fetch_seed()) if rng is None else rng, *args, **kwargs)
+
+
+verify_grad.E_grad = GradientError  # type: ignore[attr-defined]
 
 
 def assert_allclose(expected: Any, value: Any, rtol: float | None = None, atol: float | None = None) -> None:
