@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinygraph.graph.op import Apply
+from tinygraph.errors import ShapeMismatch
+from tinygraph.graph.dims import Dim, Operand
+from tinygraph.graph.op import Apply, Op
+from tinygraph.graph.variable import Variable
 from tinygraph.lower.builder import Array, Builder
 from tinygraph.lower.lowering import GraphLowering, Leaf
 from tinygraph.program.expr import binary, cast, const, param
-from tinygraph.program.instructions import Loop, Ref, c_strides
+from tinygraph.program.instructions import Host, Loop, Ref, c_strides
 from tinygraph.scan.relocate import relocate
 
 if TYPE_CHECKING:
@@ -189,10 +192,43 @@ def _lower_step(op: Scan, b: Builder, body: Builder, node: Apply, outer: Outer, 
         leaves[v] = Leaf(x, known=known)
         if known is None:
             leaves[v].host = b.hosts.get(given)
-    results = GraphLowering(body, op.inner.nodes, op.inner.outputs, leaves).run()
-    for k, h in enumerate(histories):
-        op.check_state_shape(k, h.array.shape[1:], results[k].shape)
+    lowering = GraphLowering(body, op.inner.nodes, op.inner.outputs, leaves)
+    results = lowering.run()
+    rows = [h.array.shape[1:] for h in histories]
+    rows += [b.shape(v)[1:] for v in node.outputs[len(rows) : len(rows) + len(spec.outs)]]
+    for k, (v, row) in enumerate(zip(op.inner.outputs, rows, strict=False)):
+        if v in lowering.dynamic:
+            results[k] = _of_shape(FixedRow(op, k, row), body, v, results[k])
+        elif k < len(histories):
+            op.check_state_shape(k, row, results[k].shape)
     return results
+
+
+class FixedRow(Op):
+    """Result ``k`` of a step, whose sizes only the data decide, for the place of shape ``row`` that the loop has."""
+
+    def __init__(self, scan: Scan, k: int, row: Sequence[int]):
+        self.scan, self.k, self.row = scan, k, tuple(row)
+
+    def infer(self, x: Operand) -> list[tuple[str, Sequence[Dim]]]:
+        return [(x.dtype, self.row)]
+
+    def forward(self, x: Any) -> Any:
+        if self.k < len(self.scan.spec.states):
+            self.scan.check_state_shape(self.k, self.row, x.shape)
+        elif x.shape != self.row:
+            raise ShapeMismatch(
+                f"{self.scan.spec.label}: output {self.k} is of shape {x.shape} after a step, where {self.row} was "
+                "expected; it must be of one shape at all steps"
+            )
+        return x
+
+
+def _of_shape(fixed: FixedRow, body: Builder, v: Variable, x: Array) -> Array:
+    """An array made in Python while running, copied into one that instructions can address."""
+    out = body.empty(fixed.row, x.dtype)
+    body.emit(Host(fixed.make_node(v), [x.ref], [out.ref]))
+    return out
 
 
 def _row_leaf(body: Builder, x: Array, counter: str) -> Leaf:

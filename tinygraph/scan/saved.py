@@ -7,10 +7,11 @@ loop that gives these values as further outputs. Merging makes one loop of it an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygraph.graph.dims import Operand
+from tinygraph.graph.op import Apply
 from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.variable import Constant, Variable
 from tinygraph.program.expr import Expr, param
@@ -45,7 +46,7 @@ class Keeping:
         self._outputs = set(op.inner.outputs)
         self._inner = {o for node in op.inner.nodes for o in node.outputs}
         self._fixed = _invariants(op)
-        self._sizes = _sizes(op, self._fixed)
+        self._sizes = sizes(op.inner.nodes, self._fixed | set(op.inner_roles().nonseqs))
         self._stackable = None if op.spec.recompute else stackable(op.inner)
 
     def read_by(self, results: Sequence[Variable]) -> None:
@@ -111,12 +112,12 @@ def _invariants(op: Scan) -> set[Variable]:
     return found
 
 
-def _sizes(op: Scan, fixed: set[Variable]) -> set[Variable]:
-    """Inner variables that are sizes, or integers computed from sizes alone."""
+def sizes(nodes: Iterable[Apply], fixed: Container[Variable]) -> set[Variable]:
+    """Results of a step's ``nodes`` that are sizes, or integers computed from sizes and ``fixed`` values alone."""
     found: set[Variable] = set()
-    for node in op.inner.nodes:
+    for node in nodes:
         known = all(v in found or v in fixed or isinstance(v, Constant) for v in node.inputs)
-        whole = all(isinstance(v.type, TensorType) and v.dtype.startswith(("int", "uint")) for v in node.outputs)
+        whole = all(isinstance(v.type, TensorType) and v.type.dtype.startswith(("int", "uint")) for v in node.outputs)
         if isinstance(node.op, _SHAPES) or (known and whole and any(v in found for v in node.inputs)):
             found.update(node.outputs)
     return found

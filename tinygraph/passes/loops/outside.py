@@ -20,7 +20,7 @@ from tinygraph.passes.loops.sums import SumLifter, running_sums
 from tinygraph.passes.rewrite import Context, graph_pass
 from tinygraph.scan.inner import InnerGraph
 from tinygraph.scan.parts import Given, OutPart, Parts, StatePart
-from tinygraph.scan.saved import stackable
+from tinygraph.scan.saved import sizes, stackable
 
 
 @graph_pass("loop_before", "loop")
@@ -83,6 +83,8 @@ class After:
         self.env: dict[Variable, Lifted | None] = {g.inner: Lifted(g.outer, False) for g in parts.nonseqs}
         self.env.update({g.inner: Lifted(rows_of(g, parts), True) for g in parts.seqs})
         self._stackable: set[Variable] | None = None
+        nodes = toposort(parts.inner_outputs(), blockers=parts.inner_inputs())
+        self._sizes = sizes(nodes, {g.inner for g in parts.nonseqs})
         #: inner value -> what stands for its rows until the node is made
         self.exposed: dict[Variable, Variable] = {}
         self.histories: dict[StatePart, Variable] = {}
@@ -126,8 +128,8 @@ class After:
 
     def _expose(self, v: Variable) -> Lifted | None:
         """Rows of a value that the loop computes: handed out as an output."""
-        if not isinstance(v.type, TensorType) or v.owner is None:
-            return None
+        if not isinstance(v.type, TensorType) or v.owner is None or v in self._sizes:
+            return None  # sizes, handed out, would be data: what is shaped by them would be of any size
         if self._stackable is None:
             self._stackable = stackable(InnerGraph(self.parts.inner_inputs(), self.parts.inner_outputs()))
         if v not in self._stackable:
