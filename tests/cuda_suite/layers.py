@@ -5,10 +5,8 @@ import pytest
 
 import tinygraph
 import tinygraph.tensor as T
-from tinygraph.compile.mode import Mode
+from cuda_suite.comparing import CUDA, NUMPY
 from tinygraph.tensor.signal.pool import pool_2d
-
-CUDA, NUMPY = Mode(target="cuda"), Mode(target="numpy")
 
 
 def normals(*shape, seed=0):
