@@ -1,6 +1,7 @@
 """Profiles: what is counted, the text, and the trace."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -35,6 +36,18 @@ def test_summary_names_ops_lines_and_the_roofline():
     for part in ("profile of demo: 3 calls", "by instruction", "by op class", "by line", "GFLOP/s in products", "Dot",
                  "test_profiling.py", "pass merge"):  # fmt: skip
         assert part in text
+
+
+@pytest.mark.parametrize("target", ["numpy", "llvm"])
+def test_making_the_program_is_no_overhead_of_calls_and_shown_by_step(target):
+    f = profiled(target)
+    text = f.profile.summary()
+    shown = {name: float(ms) for name, ms in re.findall(r"step (.+?) +([0-9.]+) ms", text)}
+    assert {"lower", "fuse", "plan memory", "print code"} <= set(shown)
+    assert sum(shown.values()) == pytest.approx(f.profile.lower_seconds * 1e3, abs=0.1)
+    total, inside, overhead = (float(re.search(rf"{what} ([0-9.]+) s", text)[1]) for what in ("calls,", "instructions", "overhead"))
+    assert inside + overhead == pytest.approx(total, abs=1e-5)
+    assert total == pytest.approx(f.profile.call_seconds - f.profile.lower_seconds, abs=1e-5)
 
 
 def test_flops_and_bytes_of_a_product():

@@ -7,6 +7,7 @@ roofline compare with this machine's measured rate of matrix products and copy b
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -41,7 +42,9 @@ class Profile:
     name: str
     compile_seconds: float = 0.0
     passes: list[tuple[str, float]] = field(default_factory=list)
+    #: seconds from graph to program and code, at first calls; and of these the steps that are timed by themselves
     lower_seconds: float = 0.0
+    steps: dict[str, float] = field(default_factory=dict)
     calls: int = 0
     call_seconds: float = 0.0
     entries: dict[Any, Entry] = field(default_factory=dict)
@@ -91,16 +94,20 @@ class Profile:
         """The profile as text: by instruction, by op class, by the user's line, and what surrounds them."""
         rate, bandwidth = roofline()
         inside = self.instruction_seconds
+        running = max(self.call_seconds - self.lower_seconds, 0.0)
+        overhead = max(running - inside, 0.0)
         lines = [
-            f"profile of {self.name}: {self.calls} calls, {self.call_seconds:.6f} s; instructions {inside:.6f} s, "
-            f"call overhead {self.call_seconds - inside:.6f} s",
+            f"profile of {self.name}: {self.calls} calls, {running:.6f} s; instructions {inside:.6f} s, "
+            f"call overhead {overhead:.6f} s ({overhead / max(self.calls, 1) * 1e6:.1f} us a call)",
             f"machine: {rate / 1e9:.0f} GFLOP/s in products, {bandwidth / 1e9:.1f} GB/s in copies",
             f"compiling: {self.compile_seconds:.4f} s, making programs: {self.lower_seconds:.4f} s",
         ]
         lines += [f"memory read and written in a call: {a:,} bytes, {b:,} before fusion" for b, a in self.moved]
         lines += [f"  pass {name:<18} {seconds * 1e3:9.2f} ms" for name, seconds in self.passes]
+        steps = {"lower": max(self.lower_seconds - sum(self.steps.values()), 0.0), **self.steps}
+        lines += [f"  step {name:<18} {seconds * 1e3:9.2f} ms" for name, seconds in steps.items()]
         for title, key in (
-            ("by instruction", lambda e: f"{e.label}  {e.origin}"),
+            ("by instruction", lambda e: f"{_brief(e.label)}  {e.origin}"),
             ("by op class", lambda e: e.label.split("{")[0].split(" ")[0]),
             ("by line", lambda e: e.origin or "(none)"),
         ):
@@ -126,6 +133,11 @@ class Profile:
             for key, begin, end in self.events
         ]  # fmt: skip
         Path(file).write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ms"}), encoding="utf-8")
+
+
+def _brief(label: str) -> str:
+    """A label without the long lists of its ops' parameters."""
+    return re.sub(r"{[^{}]{25,}}", "", label)
 
 
 def _row(name: str, calls: int, seconds: float, flops: int, moved: int, inside: float, rate: float,

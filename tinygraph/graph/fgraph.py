@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import networkx as nx
 
 from tinygraph.errors import InconsistencyError
+from tinygraph.graph.collector import without_collector
 from tinygraph.graph.op import Apply
 from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.traversal import clone, toposort
@@ -37,6 +38,7 @@ class FunctionGraph:
     clone_graph : work on a copy (default); the user's expressions stay as they are.
     """
 
+    @without_collector
     def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable], clone_graph: bool = True):
         self.memo: dict[Variable, Variable] = {}
         if clone_graph:
@@ -154,6 +156,9 @@ class FunctionGraph:
             self.replace(old, new, reason)
 
     replace_validate = replace
+
+    #: Theano's names; a replacement is always checked
+    replace_validate, replace_all_validate = replace, replace_all
 
     def change_output(self, i: int, new: Variable) -> None:
         old = self.outputs[i]

@@ -19,6 +19,7 @@ from tinygraph.lower.inline import inline
 from tinygraph.lower.order import arrange, gather_results, runs_python
 from tinygraph.lower.overwritten import without_overwritten
 from tinygraph.lower.repeats import without_repeats
+from tinygraph.lower.timed import timed
 from tinygraph.program.contraction import is_product
 from tinygraph.program.expr import Access
 from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, Loop, Nest, Program
@@ -27,6 +28,7 @@ from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, L
 _GROUP_LIMIT = 48
 
 
+@timed("fuse")
 def fuse(
     program: Program,
     may_group: Callable[[Nest, Nest], bool] | None = None,

@@ -62,8 +62,9 @@ def fills(n: Nest) -> bool:
 def _forwards(n: Nest) -> Nest:
     """The nest with each axis along which its store walks backwards taken from the other end."""
     turned = {k for k, (s, e) in enumerate(zip(n.out.strides, n.extents, strict=True)) if s < 0 and e > 1}
-    used = [x.attr for x in postorder(n.expr) if x.op == "axis"]
-    if not turned or n.combine is not None or n.out.dynamic is not None or turned.intersection(used):
+    if not turned or n.combine is not None or n.out.dynamic is not None:
+        return n
+    if turned.intersection(x.attr for x in postorder(n.expr) if x.op == "axis"):
         return n
     if any(a.dynamic is not None for a in (x.attr for x in loads(n.expr))):
         return n

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from tinygraph.lower.timed import timed
 from tinygraph.program.instructions import Buffer, Instruction, Program
 
 ALIGN = 64
@@ -43,6 +44,7 @@ def spans(instructions: Sequence[Instruction]) -> Spans:
     return found
 
 
+@timed("plan memory")
 def plan_memory(program: Program) -> MemoryPlan:
     """Interval-graph colouring: each buffer at the lowest offset free throughout its span.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tinygraph.graph.collector import without_collector
 from tinygraph.graph.op import Apply
 from tinygraph.graph.tensortype import TensorType
 from tinygraph.graph.variable import Variable
@@ -22,6 +23,7 @@ class Layout(NamedTuple):
     strides: tuple[int, ...] | None = None
 
 
+@without_collector
 def specialise(
     name: str,
     nodes: Sequence[Apply],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from tinygraph.graph.collector import without_collector
 from tinygraph.graph.fgraph import FunctionGraph
 from tinygraph.passes import families as families  # registers every rule and pass
 from tinygraph.passes.rewrite import PASSES, RULES, Context, GraphPass, Query, Report, Rule, measured
@@ -31,6 +32,7 @@ PIPELINE: tuple[Stage, ...] = (
 )  # fmt: skip
 
 
+@without_collector
 def optimise(
     fgraph: FunctionGraph,
     mode: Any = None,
@@ -48,6 +50,9 @@ def optimise(
     chosen = mode_query(mode)
     reports: list[Report] = []
     fgraph.__dict__["reports"] = reports
+    own = getattr(mode, "rewriter", None)
+    if own is not None:  # a mode may bring rewrites of its own, in place of the registered ones
+        reports.append(measured("rewriter", fgraph, lambda: own(fgraph)))
     if chosen is None:
         return reports
     context = Context(fgraph, options, fast_math="fast_math" in chosen.include)

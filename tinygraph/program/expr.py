@@ -37,7 +37,7 @@ class Access(NamedTuple):
 class Expr:
     """One node. ``attr`` holds an Access (load), a number (const), a position (axis) or a name (param)."""
 
-    __slots__ = ("_loads", "args", "attr", "dtype", "op", "weight")
+    __slots__ = ("_loads", "_order", "args", "attr", "dtype", "op", "weight")
 
     def __init__(self, op: str, args: tuple[Expr, ...], dtype: str, attr: Any = None):
         self.op = op
@@ -47,6 +47,7 @@ class Expr:
         #: size of the expression written out as a tree (shared parts counted each time, up to a bound)
         self.weight: int = min(1 + sum([a.weight for a in args]), 1 << 30)
         self._loads: list[Expr] | None = None
+        self._order: list[Expr] | None = None
 
     # arithmetic; Python numbers take the other operand's dtype
     def __add__(self, other: Any) -> Expr:
@@ -228,7 +229,13 @@ def rebuild(e: Expr, leaf: Any) -> Expr:
 
 
 def postorder(e: Expr) -> list[Expr]:
-    """Every node of ``e``, arguments first, each object once (dynamic addresses are not entered)."""
+    """Every node of ``e``, arguments first, each object once (dynamic addresses are not entered). Not to be changed."""
+    if e._order is None:
+        e._order = _walked(e)
+    return e._order
+
+
+def _walked(e: Expr) -> list[Expr]:
     seen: set[int] = set()
     out: list[Expr] = []
     stack: list[tuple[Expr, bool]] = [(e, False)]
@@ -238,6 +245,9 @@ def postorder(e: Expr) -> list[Expr]:
             out.append(x)
         elif id(x) not in seen:
             seen.add(id(x))
-            stack.append((x, True))
-            stack.extend((a, False) for a in reversed(x.args))
+            if x.args:
+                stack.append((x, True))
+                stack.extend([(a, False) for a in reversed(x.args)])
+            else:
+                out.append(x)
     return out

@@ -9,6 +9,8 @@ from typing import Any
 
 from tinygraph.config import available_cpus
 from tinygraph.errors import InvalidValue, TargetUnavailable
+from tinygraph.graph.collector import without_collector
+from tinygraph.lower.timed import timed
 
 _TARGETS: dict[str, Callable[[], Any]] = {}
 
@@ -41,6 +43,8 @@ class NumpyTarget:
 
     name = "numpy"
 
+    @without_collector
+    @timed("print code")
     def compile(self, program: Any, options: Any = None) -> Any:
         from tinygraph.targets.numpy.executable import NumpyExecutable
 
@@ -52,6 +56,8 @@ class LlvmTarget:
 
     name = "llvm"
 
+    @without_collector
+    @timed("print code")
     def compile(self, program: Any, options: Any = None) -> Any:
         try:
             import llvmlite  # noqa: F401
@@ -74,6 +80,8 @@ class CudaTarget:
 
         return device(getattr(options, "device", "cuda"))
 
+    @without_collector
+    @timed("print code")
     def compile(self, program: Any, options: Any = None) -> Any:
         from tinygraph.targets.cuda.executable import CudaExecutable
 

@@ -246,27 +246,31 @@ class NestPrinter:
     def moving(self, e: Expr, n: int) -> tuple[bool, ...]:
         """Along which of ``n`` axes the value of ``e`` changes."""
         memo = self._moves
-        if (id(e), n) in memo:
-            return memo[id(e), n]
-        for x in [e] if all([(id(a), n) in memo for a in e.args]) else postorder(e):
-            if (id(x), n) in memo:
+        stack = [e]
+        while stack:
+            x = stack[-1]
+            unknown = [a for a in x.args if (id(a), n) not in memo]
+            if unknown and (id(x), n) not in memo:
+                stack += unknown
                 continue
-            if x.op == "load":
-                own = [s != 0 for s in x.attr.strides]
-                if x.attr.dynamic is not None:
-                    own = [a or b for a, b in zip(own, self.moving(x.attr.dynamic, n), strict=True)]
-            elif x.op == "axis":
-                own = [k == x.attr for k in range(n)]
-            elif x.op == "named":
-                own = list(x.attr[1])
-            elif x.op == "philox_run":
-                own = [s != 0 for s in x.attr.strides]
-            elif x.args:
-                own = [any(column) for column in zip(*[memo[id(a), n] for a in x.args], strict=True)]
-            else:
-                own = [False] * n
-            memo[id(x), n] = tuple(own)
+            stack.pop()
+            if (id(x), n) not in memo:
+                memo[id(x), n] = self._moves_itself(x, n)
         return memo[id(e), n]
+
+    def _moves_itself(self, x: Expr, n: int) -> tuple[bool, ...]:
+        """``moving`` of an expression of which that of its arguments is known."""
+        if x.op in ("load", "philox_run"):
+            own = tuple([s != 0 for s in x.attr.strides])
+            if x.op == "philox_run" or x.attr.dynamic is None:
+                return own
+            return tuple([a or b for a, b in zip(own, self.moving(x.attr.dynamic, n), strict=True)])
+        if x.op == "axis":
+            return tuple([k == x.attr for k in range(n)])
+        if x.op == "named":
+            return tuple(x.attr[1])
+        known = [self._moves[id(a), n] for a in x.args]
+        return tuple([any(column) for column in zip(*known, strict=True)]) if known else (False,) * n
 
     def evaluate(self, e: Expr, nest: Nest, dest: str | None = None, dest_buffer: Access | None = None) -> str:
         """Print the computation of ``e``; the name of the result, ``dest`` if given (then of the nest's full shape)."""
