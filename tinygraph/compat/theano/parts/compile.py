@@ -17,6 +17,7 @@ from tinygraph.compat.theano.parts.mode import (
     predefined_modes,
     register_mode,
 )
+from tinygraph.compat.theano.parts.optdb import Query, optdb
 from tinygraph.compat.theano.parts.param import Param
 from tinygraph.compat.theano.parts.profiling import ProfileStats
 from tinygraph.compile.builders import OpFromGraph
@@ -79,10 +80,10 @@ __all__ = [
     "DeepCopyOp", "FAST_COMPILE", "FAST_RUN", "FromFunctionOp", "Function", "In", "Mode", "OpFromGraph",
     "Out", "Param",
     "ProfileStats",
-    "Rebroadcast", "Shape", "SharedVariable", "SpecifyShape", "SymbolicInput", "SymbolicOutput",
+    "Query", "Rebroadcast", "Shape", "SharedVariable", "SpecifyShape", "SymbolicInput", "SymbolicOutput",
     "UnusedInputError", "ViewOp",
     "as_op", "config",
-    "deep_copy_op", "function", "generic", "get_default_mode", "get_mode", "pfunc", "predefined_modes",
+    "deep_copy_op", "function", "generic", "optdb", "get_default_mode", "get_mode", "pfunc", "predefined_modes",
     "rebuild_collect_shared", "register_mode", "shape", "shared", "shared_constructor", "specify_shape", "view_op",
     "wrap_py",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygraph.compat.theano.parts import gof_utils as utils
-from tinygraph.compat.theano.parts.absent import absent_class, absent_function
+from tinygraph.compat.theano.parts.absent import NotInTinygraph, absent_class, absent_function
 from tinygraph.compat.theano.parts.gof_utils import MethodNotDefined, hashtype
 from tinygraph.compat.theano.parts.graph import *  # noqa: F403
 from tinygraph.compat.theano.parts.opt import (
@@ -18,8 +18,23 @@ from tinygraph.compat.theano.parts.opt import (
     local_optimizer,
     optimizer,
 )
+from tinygraph.compat.theano.parts.optdb import (
+    DB,
+    EquilibriumDB,
+    LocalGroupDB,
+    MergeOptimizer,
+    OpKeyOptimizer,
+    Optimizer,
+    Query,
+    SeqOptimizer,
+    SequenceDB,
+    TopoOptimizer,
+    in2out,
+    out2in,
+)
 from tinygraph.errors import InconsistencyError, MissingInputError
-from tinygraph.graph import Apply, Constant, FunctionGraph, Op, Type, Variable, generic
+from tinygraph.graph import Apply, Constant, Op, Type, Variable, generic
+from tinygraph.graph import FunctionGraph as NativeFunctionGraph
 from tinygraph.graph.shared import Container
 from tinygraph.graph.type import DisconnectedType, GenericType, NullType
 
@@ -56,6 +71,20 @@ DestroyHandler = absent_class("DestroyHandler", "the memory plan of a compiled f
 get_module_cache = absent_function("get_module_cache", "compiled code is kept in config.cache_dir")
 
 
+class _GraphMeta(type):
+    def __instancecheck__(cls, graph: Any) -> bool:
+        return isinstance(graph, NativeFunctionGraph)
+
+
+class FunctionGraph(NativeFunctionGraph, metaclass=_GraphMeta):
+    """``FunctionGraph(inputs, outputs, features=None, clone=True)``: a graph for rewrites to change."""
+
+    def __init__(self, inputs: Any, outputs: Any, features: Any = None, clone: bool = True, **kwargs: Any):
+        super().__init__(inputs, outputs, kwargs.pop("clone_graph", clone))
+        if features:
+            raise NotInTinygraph(f"theano's Feature: {_FEATURE}")
+
+
 class CLinkerType(Type):
     """A type for Python objects; methods that write C are never called."""
 
@@ -69,10 +98,16 @@ def __getattr__(name: str) -> Any:
         from tinygraph.compat.theano.modules import MODULES
 
         return MODULES["gof.graph"]
+    if name == "optdb":
+        from tinygraph.compat.theano.modules import MODULES
+
+        return MODULES["gof.optdb"]
     raise AttributeError(name)
 
 
 __all__ = [
+    "DB", "EquilibriumDB", "LocalGroupDB", "MergeOptimizer", "OpKeyOptimizer", "Optimizer", "Query", "SeqOptimizer",
+    "SequenceDB", "TopoOptimizer", "in2out", "out2in",
     "AlreadyThere", "Apply", "CDataType", "CLinker", "CLinkerOp", "CLinkerType", "COp", "Constant", "Container",
     "DestroyHandler", "DisconnectedType", "DualLinker", "EnumList", "EnumType", "EquilibriumOptimizer", "ExternalCOp",
     "Feature", "FunctionGraph", "Generic", "History", "InconsistencyError", "LocalOptGroup", "LocalOptimizer",

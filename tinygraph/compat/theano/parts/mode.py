@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from tinygraph.compat.theano.parts.absent import NotInTinygraph
 from tinygraph.compat.theano.parts.configuration import optimizer_named
+from tinygraph.compat.theano.parts.optdb import Query, native_tags, rewriter_of
 from tinygraph.compile import mode as native
+from tinygraph.graph import FunctionGraph
+from tinygraph.passes.rewrite import Query as NativeQuery
 
 __all__ = ["FAST_COMPILE", "FAST_RUN", "Mode", "get_default_mode", "get_mode", "predefined_modes", "register_mode"]
 
@@ -14,32 +17,56 @@ __all__ = ["FAST_COMPILE", "FAST_RUN", "Mode", "get_default_mode", "get_mode", "
 class Mode(native.Mode):
     """``Mode(linker, optimizer)``. The linker is kept and has no effect: ``config.target`` says how functions run.
 
-    ``optimizer``: one of tinygraph's or Theano's names; "default" and None are the configured one.
+    ``optimizer``: one of tinygraph's or Theano's names ("default" and None are the configured one); a ``Query``, which
+    chooses among registered rewrites; or an object with ``optimize(fgraph)``, which runs in place of them.
     """
+
+    #: what rewrites graphs in place of the registered rewrites
+    rewriter: Callable[[FunctionGraph], Any] | None
 
     def __init__(self, linker: Any = None, optimizer: Any = "default", target: str = "", include: tuple = (),
                  exclude: tuple = (), require: tuple = ()):  # fmt: skip
-        if linker in native.OPTIMIZERS and optimizer == "default":
+        if isinstance(linker, str) and linker in native.OPTIMIZERS and optimizer == "default":
             linker, optimizer = None, linker
-        if optimizer is not None and not isinstance(optimizer, str):
-            raise NotInTinygraph(
-                f"theano's Mode takes no optimizer object, got {optimizer!r}; name one, and register rewrites of "
-                "your own with theano.tensor.opt.register_specialize and its kin"
-            )
-        super().__init__(optimizer_named(optimizer), target, tuple(include), tuple(exclude), tuple(require))
-        self.linker = linker
+        own = None
+        if isinstance(optimizer, Query):
+            optimizer = optimizer.native()
+        elif optimizer is not None and not isinstance(optimizer, (str, NativeQuery)):
+            own, optimizer = optimizer, "none"
+        named = "fast_run" if isinstance(optimizer, NativeQuery) else optimizer_named(optimizer)
+        super().__init__(named, target, *(native_tags(t) for t in (include, exclude, require)))
+        if isinstance(optimizer, NativeQuery):
+            self.optimizer: Any = optimizer
+        self.linker, self.provided_optimizer = linker, own if own is not None else self.optimizer
+        self.rewriter = None if own is None else rewriter_of(own)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
-    @property
-    def provided_optimizer(self) -> str:
-        """The optimizer's name."""
-        return self.optimizer
+    def _with(self, part: str, tags: tuple[str, ...]) -> Mode:
+        """A copy with ``tags`` added to ``include``, ``exclude`` or ``require``."""
+        made = self.clone()
+        if isinstance(made.optimizer, NativeQuery):
+            chosen = {k: getattr(made.optimizer, k) for k in ("include", "exclude", "require")}
+            chosen[part] = (*chosen[part], *native_tags(tags))
+            made.optimizer = NativeQuery(**chosen)
+        else:
+            setattr(made, part, (*getattr(made, part), *native_tags(tags)))
+        return made
+
+    def including(self, *tags: str) -> Mode:
+        return self._with("include", tags)
+
+    def excluding(self, *tags: str) -> Mode:
+        return self._with("exclude", tags)
+
+    def requiring(self, *tags: str) -> Mode:
+        return self._with("require", tags)
 
     def clone(self, link_kwargs: Any = None, optimizer: Any = "", **kwargs: Any) -> Mode:
-        """A copy, with another optimizer if one is named."""
-        return Mode(self.linker, optimizer or self.optimizer, self.target, self.include, self.exclude, self.require)
+        """A copy, with another optimizer if one is given."""
+        return Mode(self.linker, optimizer or self.provided_optimizer, self.target, self.include, self.exclude,
+                    self.require)  # fmt: skip
 
 
 def _ours(mode: Any) -> Any:

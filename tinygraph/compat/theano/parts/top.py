@@ -27,14 +27,13 @@ from tinygraph import (
 from tinygraph.compat.theano.parts.compile import Param, ProfileStats, predefined_modes
 from tinygraph.compat.theano.parts.configuration import change_flags, config
 from tinygraph.compat.theano.parts.either import dot, shared
-from tinygraph.compat.theano.parts.gof import Generic
+from tinygraph.compat.theano.parts.gof import FunctionGraph, Generic
 from tinygraph.compat.theano.parts.gradient import Rop
 from tinygraph.compat.theano.parts.mode import Mode
 from tinygraph.compat.theano.parts.updates import OrderedUpdates, Updates
 from tinygraph.compat.theano.parts.version import __version__, version
 from tinygraph.gradient import subgraph_grad
 from tinygraph.graph import Apply, Constant, Op, SharedVariable, TensorType, Type, Variable, generic
-from tinygraph.graph.fgraph import FunctionGraph
 from tinygraph.printing.debugprint import debugprint
 from tinygraph.printing.pp import pp, pprint
 from tinygraph.tensor.constants import get_scalar_constant_value
