@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import numpy as np
@@ -67,8 +67,7 @@ class CupyDevice:
         self._process = os.getpid()
         self._local = threading.local()
 
-    @contextmanager
-    def active(self) -> Iterator[None]:
+    def active(self) -> AbstractContextManager[Any]:
         """The device as CuPy's current one.
 
         Raises: DeviceUnavailable in a forked child: CUDA does not survive a fork.
@@ -78,8 +77,7 @@ class CupyDevice:
                 f"{self.name} was started before this process was forked, and CUDA cannot be used after a fork; "
                 "start worker processes with multiprocessing's 'spawn' method, or use the device only in them"
             )
-        with self.cp.cuda.Device(self.index):
-            yield
+        return self.cp.cuda.Device(self.index)
 
     # -- arrays ---------------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class Device(Protocol):
     threads: int
     arch: str
 
-    def active(self) -> AbstractContextManager[None]:
+    def active(self) -> AbstractContextManager[Any]:
         """Everything below runs inside: the device as the thread's current one."""
         ...
 

@@ -48,7 +48,9 @@ class CudaExecutable:
         self.plan: MemoryPlan = plan_memory(program)
         self.steps = self.printer.steps
         modules.load(self.printer.launches(), device)
-        self.borrowed = [*program.borrowed, *[False] * len(program.outputs)][: len(program.outputs)]
+        borrowed = [*program.borrowed, *[False] * len(program.outputs)]
+        #: each output, whether it stays on the device, and whether it is contiguous there
+        self.results = [(r, b, r.contiguous) for r, b in zip(program.outputs, borrowed, strict=False)]
         self.fixed = all(s.fixed for s in self.steps)
         self.reads_integers = any(CallIntegers() in x.kernel.arguments for x in self.printer.launches())
         #: buffers whose addresses come with a call; all others stay where a workspace has them
@@ -126,6 +128,7 @@ class Workspace:
         self.error = self._memory(self._error_bytes)
         self.device.clear(self.error, self._error_bytes)
         self.integers = self._memory(8 * max(len(p.params), 1))
+        self.frame = Frame(self.device, self.base, {}, self.scratch, self.error, self.integers)
         for b in p.constants:
             array = self.device.put(np.ascontiguousarray(b.data).reshape(-1))
             self.kept.append(array)
@@ -133,6 +136,8 @@ class Workspace:
         for r in (*p.inputs, *p.outputs):
             if r.buffer.kind in ("input", "output") and r.dtype != "object":
                 self.base[r.buffer] = self._memory(r.buffer.nbytes)
+        #: each argument with its own place, taken unless the argument lies on the device already
+        self.arguments = [(r, self.base.get(r.buffer, 0)) for r in p.inputs]
 
     @property
     def _error_bytes(self) -> int:
@@ -146,14 +151,15 @@ class Workspace:
     # -- one call -------------------------------------------------------------------------------------------------
 
     def run(self, inputs: Sequence[Any], shareds: Sequence[Any], params: Sequence[int], fresh: Any) -> tuple:
-        p, device = self.e.program, self.device
-        base = dict(self.base)
-        f = Frame(device, base, dict(zip(p.params, params, strict=True)), self.scratch, self.error,
-                  self.integers)  # fmt: skip
-        if self.e.reads_integers:
-            device.upload(self.integers, np.array(params, "int64"))
-        for r, x in zip(p.inputs, inputs, strict=True):
-            self._argument(f, r, x)
+        p, device, f = self.e.program, self.device, self.frame
+        base = f.base
+        f.objects = {}
+        if p.params:
+            f.params = dict(zip(p.params, params, strict=True))
+            if self.e.reads_integers:
+                device.upload(self.integers, np.array(params, "int64"))
+        for (r, place), x in zip(self.arguments, inputs, strict=True):
+            self._argument(f, r, place, x)
         for r, x in zip(p.shared, shareds, strict=True):
             if r.dtype == "object":
                 f.objects[r.buffer] = x
@@ -169,19 +175,22 @@ class Workspace:
         self._execute(f)
         if self.e.checking:
             self._check()
-        outputs = [self._result(f, r, b) for r, b in zip(p.outputs, self.e.borrowed, strict=True)]
+        outputs = [self._result(f, *x) for x in self.e.results]
         for k, r in enumerate(p.updates):
             if updates[k] is None:  # its size came with the data, so it is on the host
                 updates[k] = device.put(np.asarray(fetch(f, r)))
+        f.objects = {}
         return tuple(outputs), tuple(updates)
 
-    def _argument(self, f: Frame, r: Ref, x: Any) -> None:
+    def _argument(self, f: Frame, r: Ref, place: int, x: Any) -> None:
         if r.dtype == "object":
             f.objects[r.buffer] = x
         elif self.device.is_array(x):
             f.base[r.buffer] = self.device.pointer(x)
-        elif x.nbytes:
-            self.device.upload(f.base[r.buffer], x)
+        else:
+            f.base[r.buffer] = place
+            if x.nbytes:
+                self.device.upload(place, x)
 
     def _execute(self, f: Frame) -> None:
         """Run the steps, or replay what was captured of them for the same addresses and integers.
@@ -231,11 +240,11 @@ class Workspace:
                 blame(error, launch.blamed(size))
                 raise error
 
-    def _result(self, f: Frame, r: Ref, borrowed: bool) -> Any:
+    def _result(self, f: Frame, r: Ref, borrowed: bool, contiguous: bool) -> Any:
         """An output: a host array, or a device array for a borrowed one."""
         if not borrowed or r.buffer in f.objects:
             return fetch(f, r)
-        if not r.contiguous:
+        if not contiguous:
             return self.device.put(fetch(f, r))
         out = self.device.empty(r.shape, r.dtype)
         if out.nbytes:
