@@ -1,6 +1,7 @@
 """Pictures: what they show, in which formats, and what is missing where Graphviz is not there."""
 
 import shutil
+import sys
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -54,10 +55,29 @@ def test_files_by_their_ending(tmp_path):
         draw(y, tmp_path / "a.bmp")
 
 
-def test_png_says_what_it_needs_where_graphviz_is_absent(tmp_path, monkeypatch):
+def test_png_is_drawn_by_matplotlib_where_graphviz_is_absent(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib", reason="pictures without Graphviz need Matplotlib")
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(TargetUnavailable, match="needs Graphviz"):
+    picture = picture_of(expression()[1])
+    pydotprint(expression()[1], tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = (int.from_bytes(data[k : k + 4], "big") for k in (16, 20))
+    assert abs(width - picture.width - 20) <= 1 and abs(height - picture.height - 20) <= 1
+
+
+def test_png_says_what_it_needs_where_there_is_neither(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(TargetUnavailable, match="needs Graphviz .* or Matplotlib"):
         draw(expression()[1], tmp_path / "a.png")
+
+
+def test_leaves_stand_right_above_what_reads_them_first():
+    x = T.vector("x")
+    picture = picture_of(T.exp(T.tanh(T.sin(x))) * 2.0)
+    at = {b.label: b.y for b in picture.boxes.values()}
+    assert at["x"] < at["sin"] < at["tanh"] == at["2.0"] - 70 and at["mul"] == at["2.0"] + 70
 
 
 def test_pydotprint_adds_the_ending(tmp_path):

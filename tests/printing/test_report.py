@@ -65,6 +65,19 @@ def test_the_time_of_each_pass_is_shown():
     assert "pass canonicalise" in page["profile"]
 
 
+def test_the_memory_picture_has_its_axes_and_names_who_made_each_block():
+    page = report_html(softmax_regression())
+    picture = page[page.index("Bytes of temporary memory") :].partition("</svg>")[0]
+    assert "largest live set" in picture and "stroke-dasharray" in picture
+    assert re.findall(r"<title>(.*?): [0-9,]+ bytes, instructions", picture)
+    assert 'text-anchor="end">0</text>' in picture
+
+
+def test_each_pass_lists_its_rules():
+    passes = data_of(report_html(softmax_regression()))["passes"]
+    assert any("log_softmax" in p.get("rules", "") for p in passes)
+
+
 def test_the_page_asks_for_nothing_from_elsewhere():
     page = report_html(softmax_regression())
     assert not re.findall(r'(?:src|href)="(?!#)', page)
@@ -109,6 +122,13 @@ const clicked = byId("details").textContent.includes("test_report.py");
 byId("search").value = "dot"; byId("search").dispatchEvent(new Event("input"));
 const found = document.querySelectorAll(".box.found").length > 0;
 slider.value = slider.max; slider.dispatchEvent(new Event("input"));
+const rules = byId("rules").textContent.includes("nodes: ");
+const texts = data.passes.map(p => p.text.split("\\n"));
+const same = texts.slice(1).every((now, i) => {  // without its marks a comparison gives both texts back
+  const made = compared(texts[i], now, l => l.replace(/%\\d+/g, "%"));
+  return made.filter(p => p[0] >= 0).map(p => p[1]).join() === now.join()
+    && made.filter(p => p[0] <= 0).length === texts[i].length;
+});
 const cut = document.querySelectorAll("#diff .cut").length, shown = byId("diff").children.length;
 const wires = document.querySelectorAll(".wire.lit").length > 0;
 byId("leaves").click();
@@ -116,7 +136,7 @@ const hidden = [...document.querySelectorAll(".box.leaf")].every(b => getCompute
 const before = svg.getAttribute("viewBox");
 svg.dispatchEvent(new WheelEvent("wheel", { deltaY: -1, clientX: 300, clientY: 300 }));
 const zoomed = svg.getAttribute("viewBox") !== before;
-if (!(wires && hidden && zoomed && cut < shown)) document.title = "error: " + [wires, hidden, zoomed, cut, shown];
+if (!(rules && same && wires && hidden && zoomed && cut < shown)) document.title = "error: " + [rules, same, wires, hidden, zoomed, cut, shown];
 else document.title = "clicked " + clicked + " found " + found + " moved " + (byId("pass").textContent !== "as given");
 </script></body>"""
     file = tmp_path / "report.html"

@@ -1,20 +1,22 @@
-"""Pictures of graphs: SVG or PNG through Graphviz where it is installed, else SVG laid out here."""
+"""Pictures of graphs: through Graphviz where it is there, else laid out here (a PNG then needs Matplotlib)."""
 
 from __future__ import annotations
 
 import shutil
 from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from tinygraph.errors import InvalidValue, TargetUnavailable
-from tinygraph.printing.picture import COLOURS, Picture, picture_of
+from tinygraph.printing.picture import COLOURS, Picture, picture_of, short
 
 
 def draw(what: Any, outfile: str | Path | None = None, constants: bool = True) -> str:
     """A picture of an expression, a graph or a compiled function as SVG text.
 
-    ``outfile``: also write it there; a name that ends in ``.png`` needs Graphviz, ``.dot`` writes its source.
+    ``outfile``: also write it there; a name that ends in ``.png`` needs Graphviz or Matplotlib, ``.dot`` writes
+    Graphviz's source.
     """
     picture = picture_of(what, constants)
     path = None if outfile is None else Path(outfile)
@@ -25,9 +27,9 @@ def draw(what: Any, outfile: str | Path | None = None, constants: bool = True) -
     if kind not in ("svg", "png"):
         raise InvalidValue(f"draw: the file must end in .svg, .png or .dot, got {str(outfile)!r}")
     if kind == "png" and path is not None:
-        path.write_bytes(_graphviz(picture, "png"))
+        path.write_bytes(_graphviz(picture, "png") if _has_graphviz() else png_bytes(picture))
         return svg_text(picture)
-    text = _graphviz(picture, "svg").decode() if shutil.which("dot") and _has_graphviz() else svg_text(picture)
+    text = _graphviz(picture, "svg").decode() if _has_graphviz() else svg_text(picture)
     if path is not None:
         path.write_text(text, encoding="utf-8")
     return text
@@ -59,7 +61,8 @@ def svg_text(picture: Picture) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w:.0f} {h:.0f}" width="{w:.0f}" height="{h:.0f}" '
         'font-family="sans-serif" font-size="11">',
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="6" markerHeight="6" orient="auto">'
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" '
+        'markerUnits="userSpaceOnUse" orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#666"/></marker></defs>',
     ]
     for a, b, _ in picture.arrows:
@@ -76,9 +79,38 @@ def svg_text(picture: Picture) -> str:
             f'<g class="box" id="{box.id}"><title>{escape(title)}</title>'
             f'<rect x="{box.x - 65:.1f}" y="{box.y - 13:.1f}" width="130" height="26" rx="5" '
             f'fill="{COLOURS[box.kind]}" stroke="#777"/>'
-            f'<text x="{box.x:.1f}" y="{box.y + 4:.1f}" text-anchor="middle">{escape(box.label[:22])}</text></g>'
+            f'<text x="{box.x:.1f}" y="{box.y + 4:.1f}" text-anchor="middle">{escape(short(box.label, 22))}</text></g>'
         )
     return "\n".join([*parts, "</svg>"])
+
+
+def png_bytes(picture: Picture) -> bytes:
+    """The picture as laid out here, drawn by Matplotlib. Raises TargetUnavailable where it is not installed."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+    except ImportError as error:
+        raise TargetUnavailable(
+            "a PNG picture needs Graphviz (its program 'dot', and pip install tinygraph[viz]) or Matplotlib; "
+            "SVG works without (draw(f, 'graph.svg'))"
+        ) from error
+    w, h = picture.width + 20, picture.height + 20
+    dpi = min(100.0, 1_600_000 / max(w, h))  # the picture's units are hundredths of an inch; at most 16,000 pixels
+    figure = Figure((w / 100, h / 100), dpi=dpi)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, w), ylim=(h, 0))
+    axes.axis("off")
+    for a, b, _ in picture.arrows:
+        p, q = picture.boxes[a], picture.boxes[b]
+        axes.add_patch(FancyArrowPatch((p.x, p.y + 13), (q.x, q.y - 13), arrowstyle="->", mutation_scale=7,
+                                       color="#888", shrinkA=0, shrinkB=0, linewidth=0.8))  # fmt: skip
+    for box in picture.boxes.values():
+        axes.add_patch(FancyBboxPatch((box.x - 62, box.y - 10), 124, 20, boxstyle="round,pad=3", edgecolor="#777",
+                                      facecolor=COLOURS[box.kind], linewidth=0.8))  # fmt: skip
+        axes.text(box.x, box.y, short(box.label, 22), ha="center", va="center", fontsize=7, parse_math=False)
+    file = BytesIO()
+    FigureCanvasAgg(figure).print_png(file)
+    return file.getvalue()
 
 
 def _has_graphviz() -> bool:
@@ -86,15 +118,10 @@ def _has_graphviz() -> bool:
         import graphviz  # noqa: F401
     except ImportError:
         return False
-    return True
+    return shutil.which("dot") is not None
 
 
 def _graphviz(picture: Picture, kind: str) -> bytes:
-    if not _has_graphviz() or shutil.which("dot") is None:
-        raise TargetUnavailable(
-            "a PNG picture needs Graphviz: install its program 'dot' and pip install tinygraph[viz]; "
-            "SVG works without (draw(f, 'graph.svg'))"
-        )
     import graphviz
 
     return graphviz.Source(dot_text(picture)).pipe(format=kind)

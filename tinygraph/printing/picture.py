@@ -61,7 +61,7 @@ def picture_of(what: Any, constants: bool = True) -> Picture:
         if v not in names:
             names[v] = f"v{len(names)}"
             kind = "constant" if isinstance(v, Constant) else "shared" if isinstance(v, SharedVariable) else "input"
-            picture.boxes[names[v]] = Box(names[v], kind, _short(_leaf_name(v)), _details(v))
+            picture.boxes[names[v]] = Box(names[v], kind, short(_leaf_name(v)), _details(v))
         return names[v]
 
     for node in toposort(outputs):
@@ -69,7 +69,7 @@ def picture_of(what: Any, constants: bool = True) -> Picture:
         details = {"op": str(node.op), "outputs": ", ".join(str(o.type) for o in node.outputs)}
         if node.origin is not None:
             details["line"] = node.origin.text()
-        picture.boxes[names[node]] = Box(names[node], "op", _short(_op_name(node)), details, node=node)
+        picture.boxes[names[node]] = Box(names[node], "op", short(_op_name(node)), details, node=node)
         for i, v in enumerate(node.inputs):
             if v.owner is not None:
                 source = names[v.owner]
@@ -80,7 +80,7 @@ def picture_of(what: Any, constants: bool = True) -> Picture:
             picture.arrows.append((source, names[node], str(i) if len(node.inputs) > 1 else ""))
     for i, v in enumerate(outputs):
         name = f"out{i}"
-        picture.boxes[name] = Box(name, "output", _short(v.name or f"output {i}"), _details(v))
+        picture.boxes[name] = Box(name, "output", short(v.name or f"output {i}"), _details(v))
         picture.arrows.append((names[v.owner] if v.owner is not None else leaf(v), name, ""))
     lay_out(picture)
     return picture
@@ -88,7 +88,7 @@ def picture_of(what: Any, constants: bool = True) -> Picture:
 
 def _op_name(node: Apply) -> str:
     text = str(node.op)
-    return text[9:-1] if text.startswith("Elemwise{") else text
+    return text[9:-1] if text.startswith("Elemwise{") else text.replace("dtype=", "").replace("axis=", "")
 
 
 def _leaf_name(v: Variable) -> str:
@@ -97,7 +97,8 @@ def _leaf_name(v: Variable) -> str:
     return v.name or type_text(v.type)
 
 
-def _short(text: str, limit: int = 28) -> str:
+def short(text: str, limit: int = 28) -> str:
+    """``text``, cut to ``limit`` characters."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -113,8 +114,7 @@ def lay_out(picture: Picture, step_x: float = 150.0, step_y: float = 70.0) -> No
     graph = nx.DiGraph()
     graph.add_nodes_from(picture.boxes)
     graph.add_edges_from((a, b) for a, b, _ in picture.arrows)
-    layers = [sorted(layer, key=lambda n: list(picture.boxes).index(n)) if len(picture.boxes) < 400 else list(layer)
-              for layer in nx.topological_generations(graph)]  # fmt: skip
+    layers = _layers(graph)
     place = {n: float(i) for layer in layers for i, n in enumerate(layer)}
     for sweep in range(6):
         neighbours = graph.pred if sweep % 2 == 0 else graph.succ
@@ -129,6 +129,20 @@ def lay_out(picture: Picture, step_x: float = 150.0, step_y: float = 70.0) -> No
             box.x, box.y = (place[n] - left) * step_x + step_x / 2, depth * step_y + step_y / 2
     picture.width = max((b.x for b in picture.boxes.values()), default=0.0) + step_x / 2
     picture.height = len(layers) * step_y
+
+
+def _layers(graph: nx.DiGraph) -> list[list[str]]:
+    """Boxes by longest path from the top; what nothing leads to stands right above the first that reads it."""
+    depth: dict[str, int] = {}
+    for n in nx.topological_sort(graph):
+        depth[n] = max((depth[m] + 1 for m in graph.pred[n]), default=0)
+    for n in graph:
+        if not graph.pred[n] and graph.succ[n]:
+            depth[n] = min(depth[m] for m in graph.succ[n]) - 1
+    layers: list[list[str]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+    for n in graph:  # in the order of the boxes
+        layers[depth[n]].append(n)
+    return layers
 
 
 def _mean(values: Sequence[float], default: float) -> float:

@@ -28,8 +28,7 @@ def pp(obj: Any) -> str:
     """
     if isinstance(obj, (list, tuple)):
         return f"[{', '.join(pp(o) for o in obj)}]"
-    graph = obj if hasattr(obj, "outputs") and not isinstance(obj, Variable) else getattr(obj, "fgraph", None)
-    if graph is not None:
+    if not isinstance(obj, Variable) and hasattr(graph := getattr(obj, "fgraph", obj), "outputs"):
         texts = [pp(o) for o in graph.outputs]
         return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     if not isinstance(obj, Variable):

@@ -7,6 +7,7 @@ the lowered program, the printed source, the memory plan over time, and the prof
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from html import escape
 from importlib.resources import files
@@ -16,7 +17,7 @@ from typing import Any
 from tinygraph.lower.cost import bytes_moved, cost_by_node
 from tinygraph.passes.pipeline import optimise
 from tinygraph.printing.draw import svg_text
-from tinygraph.printing.picture import picture_of
+from tinygraph.printing.picture import picture_of, short
 from tinygraph.printing.ssa import ssa
 from tinygraph.program.text import program_text
 
@@ -37,6 +38,7 @@ def report_html(f: Any) -> str:
     last = next(reversed(f._programs.values()), None) if f._programs else None
     program = last.program if last is not None else None
     _add_costs(picture, f, program)
+    plan = getattr(last.executable, "plan", None) if last is not None else None
     data = {
         "boxes": {name: {"kind": box.kind, **box.details} for name, box in picture.boxes.items()},
         "passes": _snapshots(f),
@@ -48,7 +50,7 @@ def report_html(f: Any) -> str:
     parts = {
         "TITLE": escape(f"tinygraph: {f.name or 'function'}"),
         "SVG": svg_text(picture),
-        "MEMORY": memory_svg(last.executable.plan) if last is not None and hasattr(last.executable, "plan") else "",
+        "MEMORY": "" if plan is None else memory_svg(plan, program),
         "DATA": json.dumps(data).replace("</", "<\\/"),
     }
     for key, text in parts.items():
@@ -72,7 +74,9 @@ def _snapshots(f: Any) -> list[dict[str, str]]:
     found = [{"name": "as given", "text": ssa(graph)}]
     for r in optimise(graph, f.mode, f.options, snapshot=ssa):
         if r.snapshot != found[-1]["text"]:
-            found.append({"name": f"{r.name} ({r.seconds * 1e3:.1f} ms)", "text": r.snapshot})
+            used = ", ".join(f"{k} {n}" if n > 1 else k for k, n in sorted(r.rules.items(), key=lambda p: -p[1]))
+            rules = f"{r.nodes_before} to {r.nodes_after} nodes: {used}"
+            found.append({"name": f"{r.name} ({r.seconds * 1e3:.1f} ms)", "text": r.snapshot, "rules": rules})
     return found
 
 
@@ -108,20 +112,50 @@ def _add_costs(picture: Any, f: Any, program: Any) -> None:
             box.details["cost"] = "none: a view, a size, or what another node computes too"
 
 
-def memory_svg(plan: Any, width: int = 900, height: int = 360) -> str:
-    """The memory plan: instructions from left to right, addresses upwards, a block for each buffer's life."""
+def memory_svg(plan: Any, program: Any = None, width: int = 1000, height: int = 380) -> str:
+    """The memory plan: instructions from left to right, addresses upwards, a block for each buffer's life.
+
+    ``program``: its instructions, by which blocks are named after what makes them.
+    """
     if not plan.offsets:
         return "<p>No temporary memory.</p>"
     steps = max(last for _, last in plan.spans.values()) + 1
-    sx, sy = width / steps, height / max(plan.peak, 1)
-    blocks = []
+    left, below = 80, 24
+    sx, sy = (width - left) / steps, height / max(plan.peak, 1)
+    makers = _makers(program)
+    parts = []
+    for part in range(5):
+        y = height * (1 - part / 4)
+        parts.append(
+            f'<path d="M{left} {y:.1f}H{width}" stroke="#ddd"/><text x="{left - 6}" y="{y + 4:.1f}" '
+            f'text-anchor="end">{plan.peak * part // 4:,}</text>'
+        )
+    for k in range(0, steps, -(-steps // 20)):
+        parts.append(f'<text x="{left + (k + 0.5) * sx:.1f}" y="{height + 16}" text-anchor="middle">{k}</text>')
     for k, (buf, offset) in enumerate(sorted(plan.offsets.items(), key=lambda p: p[1])):
         first, last = plan.spans[buf]
-        h = max(buf.nbytes * sy, 1)
-        blocks.append(
-            f'<rect x="{first * sx:.1f}" y="{height - offset * sy - h:.1f}" width="{(last - first + 1) * sx:.1f}" '
-            f'height="{h:.1f}" fill="hsl({k * 47 % 360} 55% 70%)" stroke="white"><title>{buf}: {buf.nbytes:,} bytes, '
-            f"instructions {first} to {last}</title></rect>"
+        x, w, h = left + first * sx, (last - first + 1) * sx, max(buf.nbytes * sy, 1)
+        y = height - offset * sy - h
+        name = makers.get(buf, str(buf))
+        parts.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" fill="hsl({k * 47 % 360} 55% 78%)" '
+            f'stroke="white"><title>{escape(name)}: {buf.nbytes:,} bytes, instructions {first} to {last}</title></rect>'
         )
-    text = f"<p>peak {plan.peak:,} bytes; largest live set {plan.lower_bound:,} bytes; {steps} instructions</p>"
-    return f'{text}<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}">{"".join(blocks)}</svg>'
+        if h > 14 and w > 50:
+            parts.append(f'<text x="{x + 4:.1f}" y="{y + h / 2 + 4:.1f}">{escape(short(name, int(w / 7)))}</text>')
+    y = height - plan.lower_bound * sy
+    parts.append(f'<path d="M{left} {y:.1f}H{width}" stroke="#d33" stroke-dasharray="6 4"/>')
+    text = (f"<p>Bytes of temporary memory over the {steps} instructions of the program: peak {plan.peak:,}; largest "
+            f"live set {plan.lower_bound:,} (dashed), below which no plan can go.</p>")  # fmt: skip
+    return (f'{text}<svg viewBox="0 -8 {width} {height + below + 8}" style="max-width:100%" font-size="11" '
+            f'font-family="sans-serif">{"".join(parts)}</svg>')  # fmt: skip
+
+
+def _makers(program: Any) -> dict[Any, str]:
+    """For each buffer the label of the instruction that writes it first."""
+    made: dict[Any, str] = {}
+    for i in program.instructions if program is not None else ():
+        for b in i.writes():
+            label = re.sub(r"Elemwise{(\w+)}", r"\1", i.label or type(i).__name__)
+            made.setdefault(b, re.sub(r"{[^{}]*}", "", label))
+    return made
