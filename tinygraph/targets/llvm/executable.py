@@ -11,6 +11,7 @@ from tinygraph.lower.fuse import fuse
 from tinygraph.lower.order import gather_results
 from tinygraph.lower.picked import resolve
 from tinygraph.lower.plan import MemoryPlan, plan_memory
+from tinygraph.lower.sink import sink_into_loops
 from tinygraph.lower.tables import multiply_tables
 from tinygraph.program.contraction import is_product
 from tinygraph.program.instructions import (
@@ -117,6 +118,7 @@ class LlvmExecutable:
         self.checked = checked
         use_places(program, _engine().target.vector_bits)
         multiply_tables(program)
+        sink_into_loops(program)
         resolve(program)
         fuse(program, may_group)
         finish_products(program)
