@@ -162,3 +162,111 @@ def test_a_directory_called_theano_is_no_theano(tmp_path, monkeypatch):
 def test_flags_for_a_while(theano):
     with theano.change_flags(floatX="float32"):
         assert tinygraph.config.floatX == "float32"
+
+
+def test_solve_is_made_by_the_structure_of_the_matrix(installed):
+    import theano
+    import theano.tensor as T  # noqa: N812
+    from theano.tensor.slinalg import Solve
+
+    rng = np.random.RandomState(0)
+    a, b = rng.randn(3, 3) + 3 * np.eye(3), rng.randn(3)
+    A, y = T.dmatrix(), T.dvector()
+    for structure, used in (("general", a), ("lower_triangular", np.tril(a)), ("upper_triangular", np.triu(a))):
+        found = theano.function([A, y], Solve(A_structure=structure)(A, y))(a, b)
+        assert np.allclose(found, np.linalg.solve(used, b))
+    with pytest.raises(ValueError, match="A_structure must be one of"):
+        Solve(A_structure="round")
+
+
+def test_debug_mode_takes_the_settings_of_theano(installed):
+    import theano
+    import theano.tensor as T  # noqa: N812
+
+    x = T.dscalar()
+    mode = theano.compile.debugmode.DebugMode(optimizer="fast_run", check_py_code=False, stability_patience=3)
+    assert theano.function([x], x + 1, mode=mode)(1) == 2
+    with pytest.raises(TypeError, match="unexpected keyword argument 'chek'"):
+        theano.compile.debugmode.DebugMode(chek=1)
+
+
+def test_param_names_its_default_so(installed):
+    import theano
+    import theano.tensor as T  # noqa: N812
+
+    x = T.dscalar()
+    assert theano.function([theano.Param(x, default=2.0)], x + 1)() == 3
+
+
+def test_the_step_of_a_loop_can_be_looked_at(installed):
+    import theano
+    import theano.tensor as T  # noqa: N812
+
+    x = T.dvector()
+    out, _ = theano.scan(lambda a, b: T.tanh(a + b), sequences=x, outputs_info=T.zeros(()))
+    node = out.owner
+    while not isinstance(node.op, theano.scan_module.scan_op.Scan):
+        node = node.inputs[0].owner
+    step = theano.function(node.op.inputs, node.op.outputs)
+    assert len(node.op.inputs) == 2 and np.isclose(step(0.2, 0.3)[0], np.tanh(0.5))
+
+
+@pytest.mark.parametrize("name", ["jv", "iv"])
+def test_bessel_functions_of_any_order(theano, T, name):
+    v, x = T.dscalar("v"), T.dvector("x")
+    at = np.array([0.5, 1.5, 4.0])
+    function = getattr(scipy.special, name)
+    assert np.allclose(getattr(T, name)(v, x).eval({v: 1.5, x: at}), function(1.5, at))
+    theano.gradient.verify_grad(lambda x: getattr(T, name)(1.5, x), [at], rng=np.random.RandomState(0))
+
+
+def test_writing_at_several_indices_by_name(T):
+    x, a = T.dmatrix("x"), np.arange(6.0).reshape(2, 3)
+    added = T.subtensor.advanced_inc_subtensor(x, np.ones(2), [0, 0], [1, 1]).eval({x: a})
+    assert added.tolist() == [[0, 3, 2], [3, 4, 5]]
+    assert T.subtensor.advanced_set_subtensor(x, 9.0, x > 3).eval({x: a}).tolist() == [[0, 1, 2], [3, 9, 9]]
+
+
+def test_a_first_column(T):
+    m, a = T.dmatrix("m"), np.ones((2, 2))
+    found = T.nnet.nnet.Prepend_scalar_constant_to_each_row(4.0)(m).eval({m: a})
+    assert found.tolist() == [[4, 1, 1], [4, 1, 1]]
+
+
+def test_scalars_by_several_names(theano):
+    a, b = theano.scalar.floats("ab")
+    assert (a.name, b.dtype, a.ndim) == ("a", "float64", 0) and theano.scalar.ints("i").dtype == "int64"
+    assert theano.scalar.convert_to_float32(b).dtype == "float32"
+    assert theano.scalar.basic.gammau is theano.tensor.gammau
+    assert theano.configdefaults.local_bitwidth() in (32, 64)
+
+
+def test_examples_of_variables(theano, T):
+    from theano.gof.op import get_test_value
+
+    x = T.dvector("x")
+    with pytest.raises(AttributeError):
+        get_test_value(x)
+    x.tag.test_value = np.ones(2)
+    assert get_test_value(x) is x.tag.test_value
+    assert get_test_value(theano.shared(3.0)) == 3 and get_test_value(T.constant(4)) == get_test_value(4) == 4
+
+
+def test_ops_that_change_gradients(theano, T):
+    x = T.dscalar("x")
+    g = theano.gradient
+    assert T.grad(x * g.zero_grad_(x) + x * g.consider_constant_(x) + x * g.disconnected_grad_(x), x).eval({x: 3.0}) == 9
+
+
+def test_pages_of_graphs(theano, T, tmp_path):
+    from theano.d3viz import d3viz, d3write
+
+    x = T.dscalar("x")
+    f = theano.function([x], T.exp(x) + 1)
+    f(1.0)
+    for k, what in enumerate([f, T.exp(x), [x + 1, x + 2], theano.gof.FunctionGraph([x], [T.exp(x)])]):
+        page = tmp_path / f"page{k}.html"
+        d3viz(what, str(page))
+        assert "<svg" in page.read_text() and "exp" in page.read_text() or k == 2
+    d3write(f, str(tmp_path / "graph.dot"))
+    assert (tmp_path / "graph.dot").read_text().startswith("digraph")

@@ -157,8 +157,7 @@ class FunctionGraph:
 
     replace_validate = replace
 
-    #: Theano's names; a replacement is always checked
-    replace_validate, replace_all_validate = replace, replace_all
+    replace_all_validate = replace_all
 
     def change_output(self, i: int, new: Variable) -> None:
         old = self.outputs[i]

@@ -59,6 +59,7 @@ WITHOUT_EFFECT: dict[str, Any] = {
     "reoptimize_unpickled_function": False,
     "pickle_test_value": True, "compute_test_value_opt": "off",
     "max_err": 0.0, "gpuelemwise.sync": True, "enable_initial_driver_test": True,
+    "cycle_detection": "regular",
     "tensor.cmp_sloppy": 0, "tensor.local_elemwise_fusion": True, "tensor.insert_inplace_optimizer_validate_nb": -1,
     "unittests.rseed": 666, "unittest.rseed": 666, "cmodule.mac_framework_link": False,
     "cmodule.warn_no_version": False,
@@ -257,3 +258,17 @@ def _file(path: Path) -> dict[str, str]:
         for section in parser.sections()
         for name, value in parser.items(section)
     }
+
+
+def local_bitwidth() -> int:
+    """Bits of an address here."""
+    import struct
+
+    return struct.calcsize("P") * 8
+
+
+def python_int_bitwidth() -> int:
+    """Bits of C's long here."""
+    import struct
+
+    return struct.calcsize("l") * 8

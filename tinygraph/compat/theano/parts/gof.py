@@ -29,13 +29,14 @@ from tinygraph.compat.theano.parts.optdb import (
     SeqOptimizer,
     SequenceDB,
     TopoOptimizer,
+    copy_stack_trace,
     in2out,
     out2in,
 )
 from tinygraph.errors import InconsistencyError, MissingInputError
 from tinygraph.graph import Apply, Constant, Op, Type, Variable, generic
 from tinygraph.graph import FunctionGraph as NativeFunctionGraph
-from tinygraph.graph.shared import Container
+from tinygraph.graph.shared import Container, SharedVariable
 from tinygraph.graph.type import DisconnectedType, GenericType, NullType
 
 Generic = GenericType
@@ -85,6 +86,22 @@ class FunctionGraph(NativeFunctionGraph, metaclass=_GraphMeta):
             raise NotInTinygraph(f"theano's Feature: {_FEATURE}")
 
 
+def get_test_value(v: Any) -> Any:
+    """The example value of a variable: a constant's data, a shared variable's value, or its test value.
+
+    Raises AttributeError where there is none.
+    """
+    if not isinstance(v, Variable):
+        import tinygraph.tensor as T
+
+        v = T.as_tensor_variable(v)
+    if isinstance(v, Constant):
+        return v.data
+    if isinstance(v, SharedVariable):
+        return v.get_value(borrow=True)
+    return v.tag.test_value
+
+
 class CLinkerType(Type):
     """A type for Python objects; methods that write C are never called."""
 
@@ -107,7 +124,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "DB", "EquilibriumDB", "LocalGroupDB", "MergeOptimizer", "OpKeyOptimizer", "Optimizer", "Query", "SeqOptimizer",
-    "SequenceDB", "TopoOptimizer", "in2out", "out2in",
+    "SequenceDB", "TopoOptimizer", "copy_stack_trace", "get_test_value", "in2out", "out2in",
     "AlreadyThere", "Apply", "CDataType", "CLinker", "CLinkerOp", "CLinkerType", "COp", "Constant", "Container",
     "DestroyHandler", "DisconnectedType", "DualLinker", "EnumList", "EnumType", "EquilibriumOptimizer", "ExternalCOp",
     "Feature", "FunctionGraph", "Generic", "History", "InconsistencyError", "LocalOptGroup", "LocalOptimizer",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygraph.gradient import Rop as native_rop
-from tinygraph.gradient.modifiers import GradientModifier, ZeroGrad
+from tinygraph.gradient.modifiers import DisconnectedGrad, GradientModifier, UndefinedGrad, ZeroGrad
 from tinygraph.graph.dims import Dim, Operand
 from tinygraph.graph.op import Apply
 from tinygraph.graph.traversal import ancestors, io_toposort
@@ -16,6 +16,8 @@ from tinygraph.graph.variable import Variable
 __all__ = ["ConsiderConstant", "DisconnectedType", "NullType", "Rop", "format_as", "io_toposort"]
 
 ConsiderConstant = ZeroGrad
+consider_constant_, zero_grad_ = ConsiderConstant(), ZeroGrad()
+disconnected_grad_, undefined_grad_ = DisconnectedGrad(), UndefinedGrad()
 
 
 class Mention(GradientModifier):

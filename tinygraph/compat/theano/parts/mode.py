@@ -89,3 +89,6 @@ def get_default_mode() -> Any:
 register_mode = native.register_mode
 FAST_RUN, FAST_COMPILE = Mode(None, "fast_run"), Mode(None, "fast_compile")
 predefined_modes = {"FAST_RUN": FAST_RUN, "FAST_COMPILE": FAST_COMPILE, "NONE": Mode(None, "none")}
+OPT_FAST_RUN, OPT_FAST_COMPILE = Query(include=["fast_run"]), Query(include=["fast_compile"])
+predefined_optimizers = {"fast_run": OPT_FAST_RUN, "fast_compile": OPT_FAST_COMPILE}
+predefined_linkers = dict.fromkeys(("py", "c", "c|py", "c&py", "vm", "cvm", "vm_nogc", "cvm_nogc"))

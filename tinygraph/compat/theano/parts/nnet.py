@@ -1,5 +1,7 @@
 """Names of ``theano.tensor.nnet`` that stand for parts of Theano's C implementation."""
 
+from typing import Any
+
 from tinygraph.compat.theano.parts.absent import absent_class, absent_function
 from tinygraph.tensor.nnet.abstract_conv import (
     AbstractConv2d,
@@ -10,6 +12,7 @@ from tinygraph.tensor.nnet.abstract_conv import (
     AbstractConv3d_gradWeights,
     conv3d,
 )
+from tinygraph.tensor.nnet.activations import sigmoid, softplus, ultra_fast_sigmoid
 from tinygraph.tensor.nnet.convolution import Conv
 from tinygraph.tensor.nnet.softmax import Softmax
 
@@ -20,10 +23,30 @@ CorrMM_gradInputs = absent_class("CorrMM_gradInputs", _CONV)
 CorrMM_gradWeights = absent_class("CorrMM_gradWeights", _CONV)
 conv3D = absent_function("conv3D", "use T.nnet.conv3d")
 sparse_block_dot = absent_function("sparse_block_dot", "gather the blocks with W[index] and use T.batched_dot")
+imported_scipy_signal = True
+sigmoid_inplace, ultra_fast_sigmoid_inplace, scalar_softplus = sigmoid, ultra_fast_sigmoid, softplus
+
+
+def Prepend_scalar_to_each_row(val: Any, mat: Any) -> Any:  # noqa: N802 - Theano's name
+    """The matrix ``mat`` with a first column of the number ``val``."""
+    import tinygraph.tensor as T
+
+    val, mat = T.as_tensor_variable(val), T.as_tensor_variable(mat)
+    column = T.alloc(T.cast(val, mat.dtype), mat.shape[0], 1)
+    return T.concatenate([column, mat], axis=1)
+
+
+def Prepend_scalar_constant_to_each_row(val: Any) -> Any:  # noqa: N802 - Theano's name
+    """``Prepend_scalar_constant_to_each_row(val)(mat)``: as above."""
+    return lambda mat: Prepend_scalar_to_each_row(val, mat)
+
+
 SoftmaxGrad = absent_class("SoftmaxGrad", "T.grad composes it of elementwise ops")
 
 __all__ = [
     "AbstractConv2d", "AbstractConv2d_gradInputs", "AbstractConv2d_gradWeights", "AbstractConv3d",
     "AbstractConv3d_gradInputs", "AbstractConv3d_gradWeights", "Conv", "ConvOp", "CorrMM", "CorrMM_gradInputs",
-    "CorrMM_gradWeights", "Softmax", "SoftmaxGrad", "conv3D", "conv3d", "sparse_block_dot",
+    "CorrMM_gradWeights", "Prepend_scalar_constant_to_each_row", "Prepend_scalar_to_each_row", "Softmax",
+    "SoftmaxGrad", "conv3D", "conv3d", "imported_scipy_signal", "scalar_softplus", "sigmoid_inplace",
+    "sparse_block_dot", "ultra_fast_sigmoid_inplace",
 ]  # fmt: skip

@@ -91,6 +91,11 @@ def out2in(*local_opts: Any, **kwargs: Any) -> TopoOptimizer:
 in2out = out2in
 
 
+def copy_stack_trace(from_var: Any, to_var: Any) -> Any:
+    """``to_var``: what a rewrite builds belongs to the line that built what it replaces, without this."""
+    return to_var
+
+
 def rewriter_of(given: Any) -> Callable[[FunctionGraph], Any]:
     """Anything that rewrites graphs as a function of one. Raises TypeError for other things."""
     if isinstance(given, LocalOptimizer):
@@ -311,5 +316,5 @@ def unregister(name: str) -> None:
 
 __all__ = [
     "DB", "EquilibriumDB", "LocalGroupDB", "MergeOptimizer", "OpKeyOptimizer", "Optimizer", "Query", "SeqOptimizer",
-    "SequenceDB", "TopoOptimizer", "in2out", "optdb", "out2in",
+    "SequenceDB", "TopoOptimizer", "copy_stack_trace", "in2out", "optdb", "out2in",
 ]  # fmt: skip

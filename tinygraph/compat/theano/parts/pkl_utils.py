@@ -1,7 +1,8 @@
 """``theano.misc.pkl_utils``: whole graphs and models in one zip file, arrays kept as ``.npy`` files.
 
 ``dump`` writes a format of its own (its version is in the archive). ``load`` unpickles, which runs code that the file
-names: it is asked for explicitly, by calling it, and only for files one trusts.
+names: it is asked for explicitly, by calling it, and only for files one trusts. ``load_foreign`` reads parameters
+out of pickles that Theano wrote, and refuses everything that could run code.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygraph.compat.theano.parts.foreign import ForeignObject as ForeignObject
+from tinygraph.compat.theano.parts.foreign import load_foreign as load_foreign
 from tinygraph.errors import DataError
 
 FORMAT = "tinygraph pickle 1"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import tinygraph.tensor as T
+from tinygraph.compat.theano.parts import tensor_functions
 from tinygraph.graph import TensorType
 from tinygraph.graph.tensortype import DTYPES
 from tinygraph.tensor.casting import upcast as _upcast
@@ -75,16 +76,44 @@ def _constructors() -> dict[str, Any]:
 
 
 globals().update(_constructors())
+
+
+def _several(dtype: str) -> Any:
+    def made(names: Any = 1) -> Any:
+        wanted = [None] * names if isinstance(names, int) else list(names)
+        found = [TensorType(dtype, ())(name) for name in wanted]
+        return found[0] if len(found) == 1 else found
+
+    made.__doc__ = f"Several scalars of {dtype}, one for each letter or name."
+    return made
+
+
+def _converter(dtype: str) -> Any:
+    def convert(x: Any) -> Any:
+        return T.cast(x, dtype)
+
+    convert.__doc__ = f"``x`` as {dtype}."
+    return convert
+
+
+def convert(x: Any, dtype: Any = None) -> Any:
+    """The value ``x`` as an array of ``dtype``, by default the narrowest that holds it."""
+    return T.constant(x, dtype=dtype).data
+
+
+ints, floats = _several("int64"), _several("float64")
+globals().update({f"convert_to_{dtype}": _converter(dtype) for dtype in DTYPES})
 integer_types = tuple(d for d in DTYPES if "int" in d)
 float_types = tuple(d for d in DTYPES if d.startswith("float"))
 continuous_types = float_types
 discrete_types = ("bool", *integer_types)
 all_types = DTYPES
 complex_types: tuple[str, ...] = ()
+int_types, uint_types = (tuple(d for d in DTYPES if d.startswith(kind)) for kind in ("int", "uint"))
 
 
 def __getattr__(name: str) -> Any:
-    found = getattr(T, _NAMES.get(name, name), None)
+    found = getattr(T, _NAMES.get(name, name), None) or getattr(tensor_functions, name, None)
     if isinstance(found, Elemwise):
         return found.scalar_op
     if found is not None and callable(found):

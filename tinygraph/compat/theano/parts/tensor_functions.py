@@ -10,10 +10,12 @@ from tinygraph.errors import InvalidValue, TypeMismatch
 from tinygraph.graph import Constant, Variable, generic
 
 __all__ = [
-    "NoneConst", "advanced_inc_subtensor1", "advanced_set_subtensor1", "advanced_subtensor", "advanced_subtensor1",
-    "ceil_intdiv", "conj", "cov", "cpu_contiguous", "default", "divmod", "extract_diag", "floor_div", "gammal",
-    "gammau", "horizontal_stack", "inverse_permutation", "permute_row_elements", "power", "real",
-    "scalar_from_tensor", "setdefault", "stacklists", "tensor_from_scalar", "transfer", "vertical_stack",
+    "NoneConst", "advanced_boolean_inc_subtensor", "advanced_boolean_set_subtensor",
+    "advanced_boolean_subtensor", "advanced_inc_subtensor", "advanced_inc_subtensor1", "advanced_set_subtensor",
+    "advanced_set_subtensor1", "advanced_subtensor", "advanced_subtensor1", "ceil_intdiv", "conj", "cov",
+    "cpu_contiguous", "default", "divmod", "extract_diag", "floor_div", "gammal", "gammau", "horizontal_stack",
+    "inverse_permutation", "iv", "jv", "permute_row_elements", "power", "real", "scalar_from_tensor",
+    "setdefault", "stacklists", "tensor_from_scalar", "transfer", "vertical_stack",
 ]  # fmt: skip
 
 NoneConst = Constant(generic, None)
@@ -127,6 +129,39 @@ def gammal(a: Any, x: Any) -> Any:
     return T.gammainc(a, x) * T.gamma(a)
 
 
+def _bessel(name: str, sign: int) -> Any:
+    """SciPy's Bessel function ``name(order, x)`` as an op that runs in Python; gradients by ``x``.
+
+    Source: DLMF 10.6.1 and 10.29.1: the derivative is half of f(v - 1, x) + sign * f(v + 1, x).
+    """
+    from tinygraph.compat.theano.parts.scalar_ops import BinaryScalarOp, upgrade_to_float
+
+    class Bessel(BinaryScalarOp):
+        def impl(self, v: Any, x: Any) -> Any:
+            import scipy.special
+
+            return getattr(scipy.special, self.name)(v, x)
+
+        def grad(self, inputs: Any, output_grads: Any) -> Any:
+            from tinygraph.gradient import grad_not_implemented
+
+            v, x = inputs
+            slope = (self(v - 1, x) + sign * self(v + 1, x)) / 2
+            return [grad_not_implemented(self, 0, v), output_grads[0] * slope]
+
+    return Bessel(upgrade_to_float, name=name)
+
+
+def jv(v: Any, x: Any) -> Any:
+    """The Bessel function of the first kind of order ``v``. Needs SciPy."""
+    return _bessel("jv", -1)(v, x)
+
+
+def iv(v: Any, x: Any) -> Any:
+    """The modified Bessel function of the first kind of order ``v``. Needs SciPy."""
+    return _bessel("iv", 1)(v, x)
+
+
 def conj(x: Any) -> Any:
     """``x``: there are no complex numbers."""
     return T.as_tensor_variable(x)
@@ -164,6 +199,20 @@ tensor_from_scalar = scalar_from_tensor
 def advanced_subtensor(x: Any, *index: Any) -> Any:
     """``x[index]``."""
     return T.as_tensor_variable(x)[tuple(index)]
+
+
+def advanced_inc_subtensor(x: Any, y: Any, *index: Any) -> Any:
+    """``x`` with ``y`` added to ``x[index]``."""
+    return T.inc_subtensor(T.as_tensor_variable(x)[tuple(index)], y)
+
+
+def advanced_set_subtensor(x: Any, y: Any, *index: Any) -> Any:
+    """``x`` with ``y`` in place of ``x[index]``."""
+    return T.set_subtensor(T.as_tensor_variable(x)[tuple(index)], y)
+
+
+advanced_boolean_subtensor = advanced_subtensor
+advanced_boolean_inc_subtensor, advanced_boolean_set_subtensor = advanced_inc_subtensor, advanced_set_subtensor
 
 
 def advanced_subtensor1(x: Any, index: Any) -> Any:
