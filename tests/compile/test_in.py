@@ -116,3 +116,28 @@ def test_unknown_names_have_no_value():
     assert g["w"] == g[w] == 2
     g[w] = 5.0
     assert g() == 6
+
+
+def test_what_is_kept_is_reached_by_variable_or_name():
+    x, s = T.dscalar("x"), T.dscalar("s")
+    w = tg.shared(3.0, name="w")
+    f = tg.function([x, In(s, value=10.0, update=s + x)], s * w)
+    assert f.value["s"] == 10 and f.container[w].value == 3 and f.container["s"].data == 10
+    f.container[s].data = np.array(1.0)
+    assert f(5) == 3 and f[s] == 6
+    assert s in f and "w" in f.container and x not in f
+
+
+def test_results_can_be_chosen_at_the_call():
+    x, y = T.dscalars("x", "y")
+    f = tg.function([x, y], [x + y, x * y, x - y])
+    assert f(3, 2, output_subset=[2, 0]) == [1, 5] and f(3, 2, output_subset=None) == [5, 6, 1]
+    assert tg.function([x], {"a": x, "b": 2 * x})(3, output_subset=["b"]) == {"b": 6}
+    assert tg.function([x], x)(3, output_subset=[0]) == [3]
+
+
+def test_declarations_can_be_looked_at():
+    x = T.dscalar("x")
+    f = tg.function([In(x, value=2.0)], [x + 1, x * 2])
+    assert [i.variable for i in f.maker.inputs] == [x] and f.maker.inputs[0].value == 2
+    assert [o.variable for o in f.maker.outputs] == f.maker.fgraph.outputs

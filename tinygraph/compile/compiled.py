@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from tinygraph.compile.caller import print_caller
-from tinygraph.compile.io import In
+from tinygraph.compile.io import In, Out
+from tinygraph.compile.kept import Containers, subset
 from tinygraph.compile.placement import announce, as_device_array
 from tinygraph.compile.profiling import Profile
 from tinygraph.config import config
@@ -160,6 +161,9 @@ class CompiledFunction:
     # -- calling --------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs and "output_subset" in kwargs and "output_subset" not in self._names:
+            wanted = kwargs.pop("output_subset")
+            return subset(self(*args, **kwargs), wanted)
         if kwargs or len(args) != len(self.declared):
             args = tuple(self._arrange(args, kwargs))
         return self._call(args)
@@ -286,8 +290,19 @@ class CompiledFunction:
 
     @property
     def maker(self) -> Any:
-        """Theano's way to reach the graph: ``f.maker.fgraph``."""
+        """Theano's way to reach the graph and the declarations: ``f.maker.fgraph``, ``f.maker.inputs``."""
         return self
+
+    @property
+    def inputs(self) -> list[In]:
+        """The inputs as they were declared."""
+        return list(self.declared)
+
+    @property
+    def outputs(self) -> list[Out]:
+        """The outputs, as expressions of the optimised graph."""
+        made = self.fgraph.outputs[: self.n_outputs]
+        return [Out(v, borrow) for v, borrow in zip(made, self.borrowed, strict=True)]
 
     def get_shared(self) -> list[SharedVariable]:
         return list(self.shared)
@@ -298,6 +313,24 @@ class CompiledFunction:
 
     def __setitem__(self, item: Any, value: Any) -> None:
         self._state(item).set_value(value)
+
+    def __contains__(self, item: Any) -> bool:
+        """Whether ``item``, a variable or its name, has a value that is kept between calls."""
+        try:
+            self._state(item)
+        except KeyError:
+            return False
+        return True
+
+    @property
+    def value(self) -> CompiledFunction:
+        """What is kept between calls, by variable or name: ``f.value[s]`` is ``f[s]``."""
+        return self
+
+    @property
+    def container(self) -> Containers:
+        """The containers of what is kept between calls: ``f.container[s].value``."""
+        return Containers(self)
 
     def _state(self, item: Any) -> SharedVariable:
         for d, cell in zip(self.declared, self.cells, strict=True):

@@ -75,6 +75,16 @@ class Profile:
         return record
 
     @property
+    def fct_callcount(self) -> int:
+        """``calls``, as Theano names it."""
+        return self.calls
+
+    @property
+    def fct_call_time(self) -> float:
+        """``call_seconds``, as Theano names it."""
+        return self.call_seconds
+
+    @property
     def instruction_seconds(self) -> float:
         return sum(e.seconds for e in self.entries.values())
 

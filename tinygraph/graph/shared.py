@@ -63,6 +63,15 @@ class Container:
         """The value in a list of one (a new list: to change the value set ``value``)."""
         return [self.value]
 
+    @property
+    def data(self) -> Any:
+        """Theano's other name of ``value``."""
+        return self.value
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self.value = value
+
     def __reduce__(self) -> Any:
         value = self.value if self.device is None else self.device.to_host(self.value)
         return (type(self), (self.type, value))

@@ -61,6 +61,16 @@ class Scan(Op):
         self._hash: int | None = None
 
     @property
+    def inputs(self) -> list[Variable]:
+        """The leaves of the inner graph: what a step is given."""
+        return list(self.inner.inputs)
+
+    @property
+    def outputs(self) -> list[Variable]:
+        """What the inner graph computes."""
+        return list(self.inner.outputs)
+
+    @property
     def signature(self) -> tuple:
         return self.inner.signature
 
