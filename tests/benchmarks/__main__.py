@@ -171,7 +171,7 @@ def page(results: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", help="works whose name contains this")
+    parser.add_argument("--only", help='works whose name contains this; "compile": compile times')
     parser.add_argument("--seconds", type=float, default=3.0, help="time spent on each candidate (default 3)")
     parser.add_argument("--json", help="write the results to this file")
     parser.add_argument("--markdown", help="write the results to this file as a page of the documentation")
@@ -198,11 +198,12 @@ def main() -> None:
     if not args.only:
         results["resources"] = resources(targets())
         print("", *resource_lines(results["resources"]), sep="\n")
+    if not args.only or args.only == "compile":
         results["compile steps"] = compile_steps(targets())
         print("\ncompiling a training step: passes, program, s")
         for name, (a, b) in results["compile steps"].items():
             print(f"  {name:28s} {a:6.2f} {b:6.2f}")
-    if not args.only and not args.no_compile_times:
+    if (not args.only or args.only == "compile") and not args.no_compile_times:
         results["compile"] = compile_times()
         print("\ncompile and first call, s")
         for name, t in results["compile"].items():

@@ -188,8 +188,9 @@ def page(results: dict[str, dict[str, tuple[Figures, float]]], versions: str) ->
         "", "An instruction is a node of PyTensor's function that does work, or an instruction of tinygraph's program; kB "
         "moved count each instruction's operands and results once; the peak is that of temporaries and outputs. Apart "
         "are new values of shared variables that are not written over the old ones: tinygraph keeps them apart until a call "
-        "has succeeded, so that one that fails changes nothing. PyTensor's C linker writes a product over the parameter "
-        "itself (`Gemm{inplace}`), which moves fewer bytes than a product and an update.",
+        "has succeeded, so that one that fails changes nothing; whoever compares memory as a whole adds the two columns. "
+        "PyTensor's C linker writes a product over the parameter itself (`Gemm{inplace}`); the llvm target computes gradient "
+        "and new value of a parameter in one pass, the numpy target, whose products are BLAS's, in two.",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 

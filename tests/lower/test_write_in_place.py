@@ -7,6 +7,7 @@ from tests.lower.test_fuse import lowered
 from tinygraph import Mode, function, grad, shared
 from tinygraph.lower.fuse import fuse
 from tinygraph.lower.plan import plan_memory
+from tinygraph.program.contraction import is_product
 
 x, w = T.matrix("x"), T.matrix("w")
 g = T.dot(x, w)
@@ -27,6 +28,15 @@ def test_a_gradient_becomes_the_new_value_where_it_lies():
 def test_a_chain_of_results_takes_one_block():
     program = fused([T.dot(T.tanh(T.dot(T.tanh(g), w)), w)])
     assert plan_memory(program).peak <= 2 * 25 * 8 + 64
+
+
+def test_a_result_takes_the_place_of_what_its_group_has_read():
+    p = T.nnet.sigmoid(g)
+    program = lowered([x, w], [T.gt(p, 0.5), T.dot(p - x, w)], ((5, 5), (5, 5)), ())
+    fuse(program, lambda a, b: not (is_product(a) or is_product(b)))
+    product, group, final = program.instructions
+    (passed,) = set(program.temporaries()) - group.private  # first the product, then what the last product reads
+    assert passed in product.writes() and passed in group.writes() and passed in final.reads()
 
 
 def test_what_is_read_again_later_is_kept():

@@ -1,13 +1,14 @@
 """Results written over what they are computed from: a gradient, say, becomes the parameter's new value where it lies.
 
 An elementwise nest that is the last to read a temporary of its result's size, element by element where it writes,
-needs no second block of memory: the temporary takes the result's place from the start. Never a user's array or a
+needs no second block of memory: the temporary takes the result's place from the start. So it does where nests of its
+group, before it, are the last to read it. Never a user's array or a
 shared variable's present value: those are not ours to write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tinygraph.lower.renaming import rename
 from tinygraph.program.expr import Access, loads
@@ -29,7 +30,7 @@ def write_in_place(program: Program) -> None:
             out = n.out.buffer
             if first.get(out) != k or out in moved or out.kind not in ("temp", "output", "update"):
                 continue
-            for a in n.accesses():
+            for a in _read_so_far(n, i):
                 t = moved.get(a.buffer, a.buffer)
                 if t is a.buffer and t.kind == "temp" and t not in kept and last.get(t) == k and _may_take(n, a, i):
                     moved[t] = out
@@ -59,6 +60,15 @@ def _maps(i: Instruction) -> list[Nest]:
         if n.combine is None and not n.accumulate and n.out.dynamic is None and n.out.buffer not in private
         and n.points == n.out.buffer.size and all(s for s, e in zip(n.out.strides, n.extents, strict=True) if e > 1)
     ]  # fmt: skip
+
+
+def _read_so_far(n: Nest, i: Instruction) -> Iterator[Access]:
+    """What ``n`` reads, and then what the nests before it in ``i`` do."""
+    yield from n.accesses()
+    for m in _nests(i):
+        if m is n:
+            return
+        yield from m.accesses()
 
 
 def _may_take(n: Nest, a: Access, i: Instruction) -> bool:
