@@ -231,6 +231,7 @@ def test_a_first_column(T):
     m, a = T.dmatrix("m"), np.ones((2, 2))
     found = T.nnet.nnet.Prepend_scalar_constant_to_each_row(4.0)(m).eval({m: a})
     assert found.tolist() == [[4, 1, 1], [4, 1, 1]]
+    assert T.nnet.nnet.Prepend_scalar_to_each_row()(4, m).eval({m: a}).tolist() == found.tolist()
 
 
 def test_scalars_by_several_names(theano):
@@ -270,3 +271,9 @@ def test_pages_of_graphs(theano, T, tmp_path):
         assert "<svg" in page.read_text() and "exp" in page.read_text() or k == 2
     d3write(f, str(tmp_path / "graph.dot"))
     assert (tmp_path / "graph.dot").read_text().startswith("digraph")
+
+
+def test_elemwise_is_a_module_below_tensor(installed):
+    import theano.tensor as T  # noqa: N812
+
+    assert T.elemwise.CAReduce and T.elemwise.Elemwise and T.elemwise.DimShuffle

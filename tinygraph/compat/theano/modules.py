@@ -176,7 +176,7 @@ class TheanoModule(ModuleType):
                 value = getattr(module, name)
             except AttributeError:
                 continue
-            if not (isinstance(value, ModuleType) and child is not None):
+            if child is None or value is MODULES[child] or not isinstance(value, ModuleType):
                 return value, True
         if child is not None:
             return MODULES[child], True

@@ -48,12 +48,15 @@ def _types() -> dict[str, TensorType]:
 
 globals().update(_types())
 
+#: modules by names that mean something else in tinygraph's own namespace, or stand elsewhere
+_MODULES = {"printing": "printing", "elemwise": "tensor.elemwise"}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "printing":
+    if name in _MODULES:
         from tinygraph.compat.theano.modules import MODULES
 
-        return MODULES["printing"]
+        return MODULES[_MODULES[name]]
     raise AttributeError(name)
 
 
