@@ -27,18 +27,21 @@ imported_scipy_signal = True
 sigmoid_inplace, ultra_fast_sigmoid_inplace, scalar_softplus = sigmoid, ultra_fast_sigmoid, softplus
 
 
-def Prepend_scalar_to_each_row(val: Any, mat: Any) -> Any:  # noqa: N802 - Theano's name
-    """The matrix ``mat`` with a first column of the number ``val``."""
-    import tinygraph.tensor as T
+def Prepend_scalar_to_each_row() -> Any:  # noqa: N802 - Theano's name
+    """``Prepend_scalar_to_each_row()(val, mat)``: the matrix ``mat`` with a first column of the number ``val``."""
 
-    val, mat = T.as_tensor_variable(val), T.as_tensor_variable(mat)
-    column = T.alloc(T.cast(val, mat.dtype), mat.shape[0], 1)
-    return T.concatenate([column, mat], axis=1)
+    def prepend(val: Any, mat: Any) -> Any:
+        import tinygraph.tensor as T
+
+        val, mat = T.as_tensor_variable(val), T.as_tensor_variable(mat)
+        return T.concatenate([T.alloc(T.cast(val, mat.dtype), mat.shape[0], 1), mat], axis=1)
+
+    return prepend
 
 
 def Prepend_scalar_constant_to_each_row(val: Any) -> Any:  # noqa: N802 - Theano's name
-    """``Prepend_scalar_constant_to_each_row(val)(mat)``: as above."""
-    return lambda mat: Prepend_scalar_to_each_row(val, mat)
+    """``Prepend_scalar_constant_to_each_row(val)(mat)``: the same for a number known before."""
+    return lambda mat: Prepend_scalar_to_each_row()(val, mat)
 
 
 SoftmaxGrad = absent_class("SoftmaxGrad", "T.grad composes it of elementwise ops")
