@@ -277,3 +277,8 @@ def test_elemwise_is_a_module_below_tensor(installed):
     import theano.tensor as T  # noqa: N812
 
     assert T.elemwise.CAReduce and T.elemwise.Elemwise and T.elemwise.DimShuffle
+
+
+def test_the_shape_of_reshape_can_be_named(T):
+    x = T.dvector("x")
+    assert x.reshape(shape=(2, -1), ndim=2).eval({x: np.arange(6.0)}).shape == (2, 3)

@@ -201,3 +201,7 @@ def test_theano_itself_takes_sparse_matrices(S, a):
     assert np.allclose((S.as_sparse_variable(a) * a).eval().toarray(), a.toarray() ** 2)
     with pytest.raises(TypeMismatch, match="sparse matrix"):
         S.dot(x, x)
+
+
+def test_a_vector_becomes_a_row(S):
+    agrees(S.csr_from_dense, [VECTOR], VECTOR[None], True, False)

@@ -212,13 +212,15 @@ class TensorOperators:
     def take(self, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
         return T.take(self, indices, axis, mode)
 
-    def reshape(self, *shape: Any, ndim: int | None = None) -> Any:
+    def reshape(self, *sizes: Any, shape: Any = None, ndim: int | None = None) -> Any:
         """``x.reshape((2, 3))`` or ``x.reshape(2, 3)``; a size of -1 takes what is left."""
-        if len(shape) == 2 and ndim is None and isinstance(shape[0], (tuple, list, Variable)) and not (
-            isinstance(shape[0], Variable) and shape[0].type.ndim == 0  # type: ignore[attr-defined]
+        if shape is not None:
+            return T.reshape(self, shape, ndim=ndim)
+        if len(sizes) == 2 and ndim is None and isinstance(sizes[0], (tuple, list, Variable)) and not (
+            isinstance(sizes[0], Variable) and sizes[0].type.ndim == 0  # type: ignore[attr-defined]
         ):
-            shape, ndim = (shape[0],), shape[1]
-        return T.reshape(self, shape[0] if len(shape) == 1 else shape, ndim=ndim)
+            sizes, ndim = (sizes[0],), sizes[1]
+        return T.reshape(self, sizes[0] if len(sizes) == 1 else sizes, ndim=ndim)
 
     def dimshuffle(self, *pattern: Any) -> Any:
         """Permute, drop (of size 1) or insert ('x') dimensions: ``b.dimshuffle('x', 0, 'x', 'x')``."""

@@ -75,7 +75,7 @@ for _format in ("csr", "csc"):
         _format,
         lambda a, f=_format: getattr(scipy_sparse(), f"{f}_matrix")(a),
         lambda a, f=_format: SparseType(f, a.dtype),
-        lambda i, g: [dense_from_sparse(g, structured=False)],
+        lambda i, g: [T.reshape(dense_from_sparse(g, structured=False), T.shape(i[0]), ndim=i[0].type.ndim)],
     )
 define(
     "on_pattern",
