@@ -21,6 +21,7 @@ from tinygraph.targets.llvm.contraction import Contraction
 from tinygraph.targets.llvm.convolution import ConvolutionPrinter
 from tinygraph.targets.llvm.draws import HEAVY, Draws, places
 from tinygraph.targets.llvm.looptree import (
+    UNROLL,
     Leaf,
     Loop,
     build,
@@ -28,6 +29,7 @@ from tinygraph.targets.llvm.looptree import (
     columns,
     has_vector_above,
     moving_axes,
+    unrolled,
     unstored,
 )
 from tinygraph.targets.llvm.memory import Memory
@@ -37,8 +39,6 @@ from tinygraph.targets.llvm.windows import recognise
 from tinygraph.targets.llvm.winograd import WinogradPrinter, suits
 
 BODY = ir.FunctionType(ir.VoidType(), [PTR, I64, I64, I64])
-#: loops of at most this many iterations are written out
-UNROLL = 4
 
 
 class Slots:
@@ -306,7 +306,7 @@ class KernelPrinter(Reductions, Memory, Draws):
             self._summing_loop(node, first, last)
         elif node.vector:
             self._vector_loop(node, first, last)
-        elif node.extent <= UNROLL and not parallel:
+        elif not parallel and unrolled(node):
             for i in range(node.extent):
                 self._iteration(node, ir.Constant(I64, i))
         else:

@@ -17,6 +17,8 @@ from tinygraph.program.instructions import Buffer, Nest
 
 #: quality of an axis as the vector axis
 GOOD, GATHERS, IMPOSSIBLE = 2, 1, 0
+#: iterations of a loop that is printed without one, and copies of a statement that such loops make in all
+UNROLL, _COPIES = 4, 64
 #: scalar operations of an expression that leaves registers to spare
 _LIGHT = 12
 
@@ -40,6 +42,24 @@ class Loop:
     @property
     def extent(self) -> int:
         return self.nests[0].extents[self.depth]
+
+
+def unrolled(node: Loop) -> bool:
+    """Whether a loop is printed without one: it is short, and with the short ones inside it makes few copies.
+
+    Six nested loops of four would be four thousand copies, which take LLVM minutes.
+    """
+    return node.extent <= UNROLL and node.extent * _copies(node.children) <= _COPIES
+
+
+def _copies(nodes: Sequence[Loop | Leaf]) -> int:
+    """How often the statement is printed that is printed most."""
+    most = 1
+    for node in nodes:
+        if isinstance(node, Loop):
+            inner = _copies(node.children)
+            most = max(most, inner * (node.extent if not node.vector and unrolled(node) else 1))
+    return most
 
 
 def build(nests: Sequence[Nest], outer: int = 0, depth: int = 0) -> list[Loop | Leaf]:
