@@ -69,6 +69,18 @@ def test_nan_guard_leaves_shared_variables_alone_when_it_raises():
     assert s.get_value() == [1e11]
 
 
+def test_nan_guard_and_monitors_take_their_arguments_by_position_as_in_theano():
+    x = T.vector("x")
+    f = function([x], T.log(x), mode=NanGuardMode(True, False, False))
+    assert f(np.array([0.0])) == -np.inf
+    with pytest.raises(NanError, match="nan in output"):
+        f(np.array([-1.0]))
+    seen = []
+    mode = MonitorMode(lambda i, node, fn: seen.append("before"), lambda i, node, fn: seen.append("after"))
+    function([x], T.exp(x), mode=mode.excluding("mine"))(np.ones(1))
+    assert seen == ["before", "after"]
+
+
 def test_nan_guard_may_only_warn():
     x = T.vector("x")
     with pytest.warns(UserWarning, match="nan in output"):

@@ -276,3 +276,24 @@ def test_work_grows_linearly_with_the_graph():
 
 def test_a_chain_deeper_than_pythons_stack_is_rewritten():
     assert _visits(3000)[0] < 60
+
+
+def test_a_graph_pass_of_the_users_runs_in_the_stage_it_names_and_rules_go_on_from_there():
+    x = T.dvector("x")
+
+    @graph_pass("sines_to_exponentials", tags="specialise mine")
+    def sines_to_exponentials(fgraph, context):
+        """sin(x) -> log(exp(x)), wrong but seen."""
+        for node in fgraph.toposort():
+            if str(node.op) == "Elemwise{sin}":
+                fgraph.replace(node.outputs[0], T.log(T.exp(node.inputs[0])), "sines_to_exponentials")
+
+    try:
+        fgraph = FunctionGraph([x], [T.sin(x)])
+        optimise(fgraph)
+        assert fgraph.outputs == fgraph.inputs  # log(exp(x)) was a rule's to finish
+        fgraph = FunctionGraph([x], [T.sin(x)])
+        optimise(fgraph, Mode().excluding("mine"))
+        assert len(fgraph) == 1
+    finally:
+        unregister("sines_to_exponentials")

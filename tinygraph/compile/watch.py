@@ -128,12 +128,16 @@ class Cells:
         self.outputs = [[x] for x in outputs]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class MonitorMode(WatchingMode):
     """Calls ``pre_func(i, node, fn)`` before and ``post_func(i, node, fn)`` after each node ``i``."""
 
     pre_func: Callable[[int, Apply, Cells], Any] | None = None
     post_func: Callable[[int, Apply, Cells], Any] | None = None
+
+    def __init__(self, pre_func: Any = None, post_func: Any = None, **mode: Any):
+        super().__init__(**mode)
+        self.__dict__.update(pre_func=pre_func, post_func=post_func)
 
     def before(self, call: WatchedCall, index: int, node: Apply, inputs: list[Any]) -> None:
         if self.pre_func is not None:
@@ -158,7 +162,7 @@ def detect_nan(i: int, node: Apply, fn: Cells) -> None:
 _BIG = 1e10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class NanGuardMode(WatchingMode):
     """Raises NanError (or warns) at the first value that is nan, infinite, or at least 1e10 in size."""
 
@@ -166,6 +170,14 @@ class NanGuardMode(WatchingMode):
     inf_is_error: bool = True
     big_is_error: bool = True
     action: str = "raise"
+
+    def __init__(
+        self, nan_is_error: bool = True, inf_is_error: bool = True, big_is_error: bool = True, action: str = "raise",
+        **mode: Any,
+    ):  # fmt: skip
+        super().__init__(**mode)
+        kinds = {"nan_is_error": nan_is_error, "inf_is_error": inf_is_error, "big_is_error": big_is_error}
+        self.__dict__.update(kinds, action=action)
 
     def start(self, call: WatchedCall, inputs: Sequence[Any]) -> None:
         for d, x in zip(call.f.declared, inputs, strict=True):

@@ -161,7 +161,8 @@ _YOUR_OWN = [
     "    ...  # a variable, one for each output, or None to leave the node alone",
     "```",
     "",
-    "`Mode().excluding('mine')` leaves them out; `@graph_pass(name, tags)` registers a function of a whole graph.",
+    "`Mode().excluding('mine')` leaves them out. `@graph_pass(name, tags)` registers a function of a whole graph,",
+    "which changes it by `fgraph.replace`; it runs in the stage that is among its tags, after the stage's rules.",
     "`optimise(fgraph, check=values)` evaluates both sides of every replacement and names the first wrong rule.",
     "",
 ]

@@ -12,7 +12,7 @@ from tinygraph.passes.rewrite import PASSES, RULES, Context, GraphPass, Query, R
 
 
 class Stage(NamedTuple):
-    """One entry of the pipeline: a registered graph pass, all graph passes with a tag, or the rules with some tags."""
+    """One entry of the pipeline: the rules with some tags, then the graph passes with its name as theirs or a tag."""
 
     name: str
     why: str
@@ -101,16 +101,19 @@ def stage_passes(stage: Stage, chosen: Query) -> list[GraphPass]:
 def _run(stage: Stage, fgraph: FunctionGraph, context: Context, chosen: Query, thorough: bool) -> Report | None:
     if stage.name in chosen.exclude:
         return None
-    if stage.rules:
-        rules = stage_rules(stage, chosen)
-        return measured(stage.name, fgraph, lambda: context.driver.run(rules, thorough)) if rules else None
+    rules = stage_rules(stage, chosen) if stage.rules else []
     passes = stage_passes(stage, chosen)
-    if not passes:
+    if not rules and not passes:
         return None
 
-    def run() -> None:
+    def run() -> int:
+        visits = context.driver.run(rules, thorough) if rules else 0
+        already = len(fgraph.history)
         for p in passes:
             p(fgraph, context)
+        if rules and len(fgraph.history) > already:  # a pass of the user's beside the rules
+            visits += context.driver.run(rules, thorough)
+        return visits
 
     return measured(stage.name, fgraph, run)
 
