@@ -232,7 +232,6 @@ def check_get_value_borrow():
     s = theano.tensor._shared(np.ones(3))
     s2 = theano.compile.sharedvalue.shared(np.ones(1))
     assert isinstance(a, theano.compile.SharedVariable) and s.ndim == s2.ndim == 1
-    k = theano.tensor.sharedvar.TensorSharedVariable(name="k", type=T.dvector, value=np.ones(2), strict=False)
 
 
 def raises(kind, call, *args, **kwargs):
