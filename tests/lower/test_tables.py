@@ -73,6 +73,21 @@ def test_an_embedding_and_its_gradients_multiply_the_table_only(seen, shape):
     assert multiplications(seen) == [TABLE * COLUMNS * WIDTH] * 3
 
 
+def test_rows_that_no_index_names_reach_nothing(seen):
+    e, w, d, i = T.fmatrix("e"), T.fmatrix("w"), T.fmatrix("d"), T.ivector("i")
+    f = compiled([e, w, d, i], tinygraph.grad((T.dot(e[i], w) * d).sum(), [e, w]))
+    x, y, above = normal(TABLE, COLUMNS), normal(COLUMNS, WIDTH), normal(ROWS, WIDTH)
+    k = RNG.integers(0, TABLE - 1, ROWS).astype("int32")
+    x[TABLE - 1] = np.nan
+    to_table, to_w = f(x, y, above, k)
+    assert not to_table[TABLE - 1].any()
+    close(to_w, x[k].T @ above)
+    y[0, 0] = np.inf
+    to_table, _ = f(x, y, above, k)
+    assert not np.isfinite(to_table[: TABLE - 1, 0]).any() and not to_table[TABLE - 1].any()
+    assert multiplications(seen) == [TABLE * COLUMNS * WIDTH] * 2
+
+
 def test_a_table_read_in_part_and_indices_from_the_second_on(seen):
     e, w, i = T.fmatrix("e"), T.fmatrix("w"), T.ivector("i")
     x, y, k = normal(TABLE, COLUMNS), normal(COLUMNS - 2, WIDTH), RNG.integers(0, TABLE, 2 * ROWS).astype("int32")

@@ -8,8 +8,8 @@ before -> after, ``e`` of V rows, ``i`` of R indices, V at most half of R::
 
 That is an embedding before a dense layer (or before a loop's input product), and its gradients: V rows are multiplied
 instead of R, three times; what is left to do for each of the R rows is an addition. Sums are taken in another order:
-results differ by rounding, as between two BLAS libraries. A row of ``e`` that is infinite or nan reaches the product's
-gradient even if no index names it.
+results differ by rounding, as between two BLAS libraries. Rows that no index names count as zeros in ``e`` and are left
+alone in ``g``, so that an inf or nan in them or in ``w`` reaches what it reached before, and no more.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from tinygraph.program.contraction import is_product
-from tinygraph.program.expr import Access, Expr, const, load, loads, postorder, rebuild
+from tinygraph.program.expr import Access, Expr, binary, const, load, loads, postorder, rebuild, select
 from tinygraph.program.instructions import Buffer, Instruction, Nest, Program, c_strides
 from tinygraph.program.text import expr_text
 
@@ -153,6 +153,9 @@ class _Tables:
         self.placed: dict[int, list[Instruction]] = {}
         #: sums of rows by index
         self.sums: dict[Any, Buffer] = {}
+        #: which rows are named by an index; tables with zeros for the others
+        self.flags: dict[Any, Buffer] = {}
+        self.named: dict[Any, Buffer] = {}
 
     def run(self) -> list[Instruction]:
         block = self.program.instructions
@@ -244,8 +247,37 @@ class _Tables:
         if found is None:
             return None
         before, total, swap = found
-        expr = _times(_table(rows, o, swap, x.dtype), total, n)
+        before += self._named(rows, x.dtype)
+        inside = Access(self.named[rows.key, rows.table, x.dtype], o.first[1],
+                        (rows.columns, *[o.columns[k] for k in swap.kept]))  # fmt: skip
+        expr = _times(load(inside, x.dtype), total, n)
         return [*before, replace(n, extents=swap.extents, kinds=swap.kinds, expr=expr, out=swap.access(n.out))]
+
+    def _named(self, rows: _Rows, dtype: str) -> list[Nest]:
+        """What makes the table with zeros for rows that no index names, if that is not yet made."""
+        key = rows.key, rows.table, dtype
+        if key in self.named:
+            return []
+        made, flag = self._flags(rows, dtype)
+        height, width = rows.table_rows, rows.columns
+        self.named[key] = self._buffer(dtype, height * width)
+        value = load(rows.table._replace(strides=(rows.step, 1)), dtype)
+        made.append(replace(rows.nest, extents=(height, width), kinds="pp", combine=None, accumulate=False,
+                            expr=_where(flag, value, dtype),
+                            out=Access(self.named[key], 0, (width, 1))))  # fmt: skip
+        return made
+
+    def _flags(self, rows: _Rows, dtype: str) -> tuple[list[Nest], Expr]:
+        """1 for rows that some index names, else 0: what makes that, and how a nest over (rows, columns) reads it."""
+        made: list[Nest] = []
+        if (rows.key, dtype) not in self.flags:
+            flags = self.flags[rows.key, dtype] = self._buffer(dtype, rows.table_rows)
+            none = replace(rows.nest, extents=(rows.table_rows,), kinds="p", combine=None, accumulate=False,
+                           expr=const(0.0, dtype), out=Access(flags, 0, (1,)))  # fmt: skip
+            mark = replace(none, extents=(rows.rows,), accumulate=True, expr=const(1.0, dtype),
+                           out=Access(flags, 0, (0,), (), rows.number((1,))))  # fmt: skip
+            made = [none, mark]
+        return made, load(Access(self.flags[rows.key, dtype], 0, (1, 0)), dtype)
 
     def _sum(self, n: Nest, rows: _Rows, o: _Operand, y: Expr, at: int) -> tuple[list[Nest], Expr, _Swap] | None:
         """What makes ``s``, if that is not yet made; how ``n`` reads it in place of ``y``; the axes ``n`` then has."""
@@ -307,10 +339,17 @@ class _Tables:
             if found is None:
                 continue
             before, total, swap = found
-            out = rows.table._replace(strides=(rows.step, *[o.columns[k] for k in swap.kept]))
-            self.placed[made[0]] = list(before)
-            self.placed[at] = [replace(p, extents=swap.extents, kinds=swap.kinds, accumulate=True, out=out,
-                                       expr=_times(total, swap.load(w), p))]  # fmt: skip
+            flags, flag = self._flags(rows, n.dtype)
+            product = self._buffer(n.dtype, rows.table_rows * rows.columns)
+            out = Access(product, 0, (rows.columns, *[o.columns[k] for k in swap.kept]))
+            steps = (rows.step, 1)
+            added = _where(flag, load(Access(product, 0, (rows.columns, 1)), n.dtype), n.dtype)
+            self.placed[made[0]] = [*before, *flags]
+            self.placed[at] = [
+                replace(p, extents=swap.extents, kinds=swap.kinds, out=out, expr=_times(total, swap.load(w), p)),
+                replace(n, extents=(rows.table_rows, rows.columns), kinds="pp", expr=added,
+                        out=rows.table._replace(strides=steps)),
+            ]  # fmt: skip
             return
 
     def _buffer(self, dtype: str, size: int) -> Buffer:
@@ -342,6 +381,11 @@ def _table(rows: _Rows, o: _Operand, swap: _Swap, dtype: str) -> Expr:
     """The table itself, in place of its rows by index."""
     inside = [o.columns[k] for k in swap.kept]
     return load(rows.table._replace(offset=rows.table.offset + o.first[1], strides=(rows.step, *inside)), dtype)
+
+
+def _where(flag: Expr, value: Expr, dtype: str) -> Expr:
+    """``value`` where the flag is set, else 0."""
+    return select(binary("gt", flag, const(0.0, dtype)), value, const(0.0, dtype))
 
 
 def _times(a: Expr, b: Expr, n: Nest) -> Expr:
