@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tinygraph.lower.plan import aligned, largest_live_set, spans
+from tinygraph.program.contraction import is_contraction
 from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, Loop, Nest, Program
 
 #: programs of more instructions stay in the order in which they were made
 _MANY = 2000
-#: memory, in bytes, that gathered results may keep alive until the end
-_KEPT_ALIVE = 4096
+#: memory, in bytes, that each gathered result may keep alive until the end; and where reductions are gathered too,
+#: which read whole gradients, if the largest live set allows it
+_KEPT_ALIVE, _KEPT_NEAR = 4096, 1 << 20
 
 
 def arrange(program: Program) -> None:
@@ -23,12 +25,21 @@ def arrange(program: Program) -> None:
         program.instructions = new
 
 
-def gather_results(program: Program) -> None:
+def gather_results(program: Program, reductions: bool = False) -> None:
     """One last instruction for all elementwise work whose results nothing reads any more: a step's updates.
 
     It is a ``Group`` without shared loops, whose ``parts`` are groups that do not touch each other's results.
+    ``reductions``: parts may also be the sum that is a bias' gradient, with the update that reads it.
     """
-    block = program.instructions
+    if reductions:
+        gathered = _gathered(program.instructions, True, _KEPT_NEAR)
+        if largest_live_set(spans(gathered)) <= largest_live_set(spans(program.instructions)):
+            program.instructions = gathered
+            return
+    program.instructions = _gathered(program.instructions, reductions, _KEPT_ALIVE)
+
+
+def _gathered(block: list[Instruction], reductions: bool, keep: int) -> list[Instruction]:
     touched: dict[Buffer, int] = {}  # the last instruction that reads or writes a buffer, and the last that writes it
     written: dict[Buffer, int] = {}
     for k, i in enumerate(block):
@@ -36,25 +47,28 @@ def gather_results(program: Program) -> None:
         touched.update(dict.fromkeys([*i.reads(), *i.writes()], k))
     parts = [
         i for k, i in enumerate(block)
-        if isinstance(i, Group) and _is_final(i)
+        if isinstance(i, Group) and _is_final(i, reductions, keep)
         and all(touched[b] == k for b in i.writes()) and all(written.get(b, k) <= k for b in i.reads())
     ]  # fmt: skip
     if len(parts) < 2:
-        return
+        return block
     rest = [i for i in block if i not in set(parts)]
     label = f"{len(parts)} results"
     together = Group([n for p in parts for n in p.nests], 0, {b for p in parts for b in p.private}, parts=parts,
                      origin=parts[-1].origin, label=label)  # fmt: skip
-    program.instructions = [*rest, together]
+    return [*rest, together]
 
 
-def _is_final(g: Group) -> bool:
-    """Whether a group only maps arrays to results, and keeps next to no temporary alive by running late."""
-    if any(n.combine is not None or n.accumulate or n.out.dynamic is not None for n in g.nests):
+def _is_final(g: Group, reductions: bool, keep: int) -> bool:
+    """Whether a group only maps arrays to results, and keeps few temporaries alive by running late."""
+    if any(n.accumulate or n.out.dynamic is not None for n in g.nests):
+        return False
+    summing = [n for n in g.nests if n.combine is not None]
+    if summing and (not reductions or g.outer == 0 or any(is_contraction(n) for n in summing)):
         return False
     if any(n.out.buffer.kind not in ("update", "output") and n.out.buffer not in g.private for n in g.nests):
         return False
-    return sum(aligned(b.nbytes) for b in set(g.reads()) if b.kind == "temp") <= _KEPT_ALIVE
+    return sum(aligned(b.nbytes) for b in set(g.reads()) if b.kind == "temp") <= keep
 
 
 def _dependencies(block: Sequence[Instruction]) -> list[set[int]]:

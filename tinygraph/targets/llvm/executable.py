@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from tinygraph.lower.cost import cost
 from tinygraph.lower.fuse import fuse
+from tinygraph.lower.order import gather_results
 from tinygraph.lower.picked import resolve
 from tinygraph.lower.plan import MemoryPlan, plan_memory
 from tinygraph.lower.sink import sink_into_loops
@@ -25,6 +28,7 @@ from tinygraph.targets.llvm import panels
 from tinygraph.targets.llvm.checked import CheckedWorkspace
 from tinygraph.targets.llvm.collapse import collapsed
 from tinygraph.targets.llvm.gemm import OwnProduct, own_shape
+from tinygraph.targets.llvm.kernel import Kernel
 from tinygraph.targets.llvm.packing import Pack, Packed, pack_products
 from tinygraph.targets.llvm.panel_copies import layout, pack_text
 from tinygraph.targets.llvm.parts import in_parts
@@ -41,6 +45,8 @@ from tinygraph.targets.numpy.printer import HostCall
 _SERIAL_BELOW = 200_000
 #: scalar operations that one share of a parallel kernel should have
 _SHARE = 50_000
+#: bytes that one share of a group's parts should touch
+_SHARE_BYTES = 128 << 10
 #: multiplications from and up to which a product is printed rather than left to BLAS
 _SMALL_PRODUCTS = 4096, 3_000_000
 #: multiplications from which on threads share a product
@@ -50,6 +56,18 @@ _LARGE_PRODUCT = 1_000_000
 _STEP = 20
 
 _libraries: dict[str, Any] = {}
+
+
+@dataclass(eq=False)
+class Call:
+    """A kernel with the numbers of its table."""
+
+    library: Any
+    slots: list[Any]
+
+
+#: a kernel with the iterations, from the first up to the last, that one thread makes
+Share = tuple[Call, int, int]
 
 
 def load(text: str | Callable[[], str], digest: str | None = None) -> Any:
@@ -102,12 +120,13 @@ class LlvmExecutable:
         sink_into_loops(program)
         resolve(program)
         fuse(program, may_group)
+        gather_results(program, reductions=True)
         self.program = program
         self.machine = vm.machine()
         self.threads = threads
         self.param_index = {name: i for i, name in enumerate(program.params)}
-        #: contexts to build in each workspace: (position in code of the context's address, table's numbers)
-        self.contexts: list[tuple[int, list[Any]]] = []
+        #: contexts to build in each workspace: (positions in code of the context's address, table's numbers)
+        self.contexts: list[tuple[Sequence[int], list[Any]]] = []
         self.code: list[int] = []
         #: rows of the loop being printed that threads share, 0 outside of such loops; where in the code these begin
         self.rows = 0
@@ -141,6 +160,9 @@ class LlvmExecutable:
 
     def _prepared(self, i: Instruction) -> Instruction:
         """Groups with merged axes; done before memory is planned."""
+        if isinstance(i, Group) and i.parts:
+            parts = [p for p in map(self._prepared, i.parts) if isinstance(p, Group)]
+            return replace(i, parts=parts, nests=[n for p in parts for n in p.nests])
         if isinstance(i, Group):
             if len(i.nests) > 1 and any(is_product(n) for n in i.nests):
                 i.outer = 1  # the contraction's other axes are for its tiles
@@ -211,6 +233,9 @@ class LlvmExecutable:
     def _group(self, g: Group) -> None:
         if all(n.points == 0 and n.combine is None for n in g.nests):
             return
+        if g.parts:
+            self._together([share for p in g.parts for share in self._shares(p, g)], g)
+            return
         product = as_product(g.nests[0]) if len(g.nests) == 1 else None
         if product is not None and product.work > 0 and not _is_small(product, g.nests[0]):
             shape = own_shape(product, _engine().target.vector_bits, self.threads) if not self.rows else None
@@ -225,12 +250,8 @@ class LlvmExecutable:
             self._kernel(load(product_text(product.dtype)), product.slots, product.rows, grain, g)
             self.work += product.work // 8
             return
-        printed, digest = kernel(g, _engine(), self.checked)
-        library = load(printed.text, digest)
-        self.texts.append((g.label, library))
-        self.scratch = max(self.scratch, printed.scratch)
-        work = sum(n.points * n.expr.weight for n in g.nests)
-        self.work += work
+        printed, library = self._printed(g)
+        work = self._weight(g)
         grain = 0
         if printed.parallel and work > _SERIAL_BELOW and self.threads > 1 and printed.extent > 1:
             per_row = max(1, work // printed.extent)
@@ -240,6 +261,41 @@ class LlvmExecutable:
             if printed.exact or printed.extent > 4 * printed.step * self.threads:
                 grain = -(-grain // printed.step) * printed.step
         self._kernel(library, printed.slots, printed.extent, grain, g)
+
+    def _printed(self, g: Group) -> tuple[Kernel, Any]:
+        """A group's kernel, and the library that it is in."""
+        printed, digest = kernel(g, _engine(), self.checked)
+        library = load(printed.text, digest)
+        self.texts.append((g.label, library))
+        self.scratch = max(self.scratch, printed.scratch)
+        self.work += self._weight(g)
+        return printed, library
+
+    def _shares(self, part: Group, whole: Group) -> list[Share]:
+        """A part of a group in shares of about as many bytes as those of the other parts."""
+        printed, library = self._printed(part)
+        call = Call(library, printed.slots)
+        if not printed.parallel:
+            return [(call, 0, 1)]
+        most = max(cost(whole)[1] // (4 * self.threads), _SHARE_BYTES)
+        rows = max(1, -(-printed.extent // max(1, round(cost(part)[1] / most))))
+        if printed.exact or printed.extent > 4 * printed.step:
+            rows = -(-rows // printed.step) * printed.step
+        return [(call, a, min(a + rows, printed.extent)) for a in range(0, printed.extent, rows)]
+
+    def _together(self, shares: list[Share], i: Instruction) -> None:
+        """Shares of kernels' iterations, in any order and by any thread."""
+        parallel = self.threads > 1 and len(shares) > 1 and self._weight(i) > _SERIAL_BELOW
+        at = self._instruction(vm.TOGETHER, len(shares), int(parallel), 0)
+        self.origin_of[at] = i
+        positions: dict[Call, list[int]] = {}
+        for one, first, last in shares:
+            here = self._instruction(one.library.address("kernel"), 0, first, last)
+            positions.setdefault(one, []).append(here + 1)
+        for one, places in positions.items():
+            self._keep.append(one.library)
+            self.contexts.append((places, one.slots))
+        self.code[at + 3] = len(self.code)
 
     def _own_product(self, p: OwnProduct, work: int, g: Group) -> None:
         library = load(p.text)
@@ -270,7 +326,7 @@ class LlvmExecutable:
         unit = extent // self.rows if self.rows else 0
         at = self._instruction(vm.KERNEL, library.address("kernel"), 0, extent, grain, unit)
         self.origin_of[at] = i
-        self.contexts.append((at + 2, slots))
+        self.contexts.append(([at + 2], slots))
 
     def _shared_loop(self, i: Loop) -> None:
         """A loop whose rows the threads share out; one whose rows depend on each other runs its kernels in parallel."""

@@ -12,6 +12,8 @@ A program is a vector of 64-bit numbers, eight to an instruction:
     5  count      buffer that receives the steps taken, parameter that holds them
     6  share      number of parameters, rows, grain, address behind: the instructions up to the next stop, run by each
                   thread for rows of its own and with parameters of its own (the counters of loops among them)
+    7  together   number of shares, whether threads share them out, address behind. Between lie eight numbers for each
+                  share, one call of a kernel: function, context, begin, end
 
 so a scan of any length runs without Python, and one whose rows do not depend on each other without a barrier. A call
 of a program hands over one record of 64-bit numbers,
@@ -36,7 +38,7 @@ from tinygraph.errors import TargetUnavailable
 from tinygraph.targets.llvm.engine import Engine, Library
 from tinygraph.targets.llvm.threads import get_pool
 
-KERNEL, LOOP, END_LOOP, STOP, COUNT, SHARE = 1, 2, 3, 4, 5, 6
+KERNEL, LOOP, END_LOOP, STOP, COUNT, SHARE, TOGETHER = 1, 2, 3, 4, 5, 6, 7
 WIDTH = 8
 #: where in a call's record the arrays begin
 OBJECTS = 9
@@ -92,6 +94,30 @@ define internal void @share(ptr %task, i64 %begin, i64 %end, i64 %thread) {
   ret void
 }
 
+define internal void @together(ptr %calls, i64 %begin, i64 %end, i64 %thread) {
+entry:
+  br label %share
+share:
+  %s = phi i64 [%begin, %entry], [%following, %call]
+  %any = icmp slt i64 %s, %end
+  br i1 %any, label %call, label %out
+call:
+  %offset = mul i64 %s, 8
+  %at = getelementptr i64, ptr %calls, i64 %offset
+  %a1 = getelementptr i64, ptr %at, i64 1
+  %a2 = getelementptr i64, ptr %at, i64 2
+  %a3 = getelementptr i64, ptr %at, i64 3
+  %f = load ptr, ptr %at
+  %context = load ptr, ptr %a1
+  %first = load i64, ptr %a2
+  %last = load i64, ptr %a3
+  call void %f(ptr %context, i64 %first, i64 %last, i64 %thread)
+  %following = add i64 %s, 1
+  br label %share
+out:
+  ret void
+}
+
 define internal i64 @run(ptr %code, i64 %first, ptr %params, ptr %table, ptr %error, ptr %stop,
                          i64 %begin_row, i64 %end_row, i64 %thread) {
 entry:
@@ -99,7 +125,7 @@ entry:
   %task = alloca [7 x i64], align 64
   br label %next
 next:
-  %pc = phi i64 [%first, %entry], [%following, %proceed], [%x3, %skip], [%x1, %again], [%x4, %behind]
+  %pc = phi i64 [%first, %entry], [%following, %proceed], [%x3, %skip], [%x1, %again], [%x4, %behind], [%x3, %passed]
   %following = add i64 %pc, 8
   %at = getelementptr i64, ptr %code, i64 %pc
   %a1 = getelementptr i64, ptr %at, i64 1
@@ -121,7 +147,8 @@ next:
                                    i64 2, label %loop
                                    i64 3, label %end
                                    i64 5, label %count
-                                   i64 6, label %sharing ]
+                                   i64 6, label %sharing
+                                   i64 7, label %together ]
 proceed:
   br label %next
 
@@ -179,6 +206,26 @@ sharing:
   %bad2 = icmp ne i64 %any2, 0
   br i1 %bad2, label %failed, label %behind
 behind:
+  br label %next
+
+together:
+  %calls = getelementptr i64, ptr %code, i64 %following
+  %apart = icmp ne i64 %x2, 0
+  br i1 %apart, label %by_threads, label %in_turn
+by_threads:
+  %r3 = call i32 @tinygraph_parallel_for(ptr @together, ptr %calls, i64 %x1, i64 1, i64 0, ptr %stop)
+  br label %finished_together
+in_turn:
+  call void @together(ptr %calls, i64 0, i64 %x1, i64 %thread)
+  br label %finished_together
+finished_together:
+  %e3 = load i64, ptr %error
+  %flag3 = load volatile i32, ptr %stop
+  %wide3 = zext i32 %flag3 to i64
+  %any3 = or i64 %e3, %wide3
+  %bad3 = icmp ne i64 %any3, 0
+  br i1 %bad3, label %failed, label %passed
+passed:
   br label %next
 
 loop:

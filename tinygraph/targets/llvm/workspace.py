@@ -159,14 +159,14 @@ class Workspace:
 
     def _contexts(self, scratch: int) -> None:
         x = self.x
-        for position, slots in x.contexts:
+        for positions, slots in x.contexts:
             numbers = np.array([self._number(s) for s in slots] or [0], dtype=np.int64)
             context = np.array(
                 [address_of(self.table), address_of(self.params), address_of(numbers), scratch, x.scratch,
                  address_of(self.error), *self._more_context()], dtype=np.int64,
             )  # fmt: skip
             self.kept += [numbers, context]
-            self.code[position] = address_of(context)
+            self.code[list(positions)] = address_of(context)
 
     def _more_context(self) -> list[int]:
         """What else kernels read from their contexts."""
