@@ -37,8 +37,8 @@ class CheckedWorkspace(Workspace):
         self.guarded: list[tuple[Buffer, np.ndarray, int]] = []
         super()._contexts(scratch)
 
-    def _more_context(self) -> list[int]:
-        return [address_of(self.extents)]
+    def _extents(self) -> int:
+        return address_of(self.extents)
 
     def _set_extent(self, k: int, array: np.ndarray) -> None:
         self.extents[k] = byte_bounds(array) if array.size else (0, 0)

@@ -375,7 +375,9 @@ class ConvolutionPrinter:
         start = p.scratch
         p.scratch += -(-elements * self.itemsize // 64) * 64
         mine = p.top.gep(p._context_pointer(3), [p.top.mul(p.thread, p._context_number(4))], source_etype=I8)
-        return p.top.gep(mine, [ir.Constant(I64, start)], source_etype=I8)
+        place = p.top.gep(mine, [ir.Constant(I64, start)], source_etype=I8)
+        self.b.guard_scratch(place, elements * self.itemsize, p.top)
+        return place
 
 
 def _lanes(count: int, used: list[int]) -> ir.Constant:

@@ -137,12 +137,14 @@ class LlvmExecutable:
         self.uses_blas = False
         self.work = 0
         self._keep: list[Any] = []
-        #: sizes that indices are checked against, by the number that a failing kernel reports
+        #: what a failing kernel reports the number of: buffers as in the table, then sizes that indices are checked
+        #: against, and buffers that kernels keep in scratch memory
         self.bounds: list[Any] = []
         program.instructions = [p for i in program.instructions for p in in_parts(self._prepared(i), program)]
         pack_products(program, _engine().target.vector_bits)
         self.plan: MemoryPlan = plan_memory(program)
         self.table_index = {b: k for k, b in enumerate(program.buffers)}
+        self.bounds += program.buffers
         #: for profiles: ``record(instruction, begin, end)``
         self.record = program.profile.register(program) if program.profile is not None else None
         #: whether each instruction is a step of its own: ``steps`` then has a list for each
@@ -221,7 +223,7 @@ class LlvmExecutable:
         elif isinstance(i, Loop):
             self._shared_loop(i)
         elif isinstance(i, Pack):
-            library = load(pack_text(i.panels.dtype, i.shape, layout(*i.strides)))
+            library = load(pack_text(i.panels.dtype, i.shape, layout(*i.strides), self.checked))
             self._kernel(library, i.slots(), i.extent, int(10 * i.panels.size > _SERIAL_BELOW and self.threads > 1), i)
         elif isinstance(i, Packed):
             self._packed(i)
@@ -240,14 +242,15 @@ class LlvmExecutable:
         if product is not None and product.work > 0 and not _is_small(product, g.nests[0]):
             shape = own_shape(product, _engine().target.vector_bits, self.threads) if not self.rows else None
             if shape is not None:
-                self._own_product(OwnProduct(product, shape), product.work, g)
+                self._own_product(OwnProduct(product, shape, self.checked), product.work, g)
                 return
             self.uses_blas = True
-            self.texts.append((g.label, load(product_text(product.dtype))))
+            library = load(product_text(product.dtype, self.checked))
+            self.texts.append((g.label, library))
             grain = 0
             if product.work > _LARGE_PRODUCT and self.threads > 1:
                 grain = max(1, -(-product.rows // self.threads))
-            self._kernel(load(product_text(product.dtype)), product.slots, product.rows, grain, g)
+            self._kernel(library, product.slots, product.rows, grain, g)
             self.work += product.work // 8
             return
         printed, library = self._printed(g)
@@ -305,7 +308,7 @@ class LlvmExecutable:
         self._kernel(library, p.slots, p.panels, int(work > _LARGE_PRODUCT and self.threads > 1), g)
 
     def _packed(self, i: Packed) -> None:
-        library = load(panels.product_text(i.nest.dtype, i.pack.shape, i.nest.accumulate))
+        library = load(panels.product_text(i.nest.dtype, i.pack.shape, i.nest.accumulate, self.checked))
         self.texts.append((i.label, library))
         self.work += i.nest.points // 8
         rows = i.matrices.rows
@@ -313,7 +316,7 @@ class LlvmExecutable:
         self._kernel(library, i.slots(), rows, -(-rows // self.threads) if large else 0, i)
 
     def _pooled(self, i: PooledGradient) -> None:
-        library = load(i.text())
+        library = load(i.text(self.checked))
         self.texts.append((i.label, library))
         self.scratch = max(self.scratch, i.scratch)
         self.work += i.work
@@ -399,7 +402,7 @@ class LlvmExecutable:
         return call
 
     def bound_number(self, bound: Any) -> int:
-        """The number under which a failing kernel reports what an index was checked against."""
+        """The number under which a failing kernel reports what an index, or an access, was checked against."""
         self.bounds.append(bound)
         return len(self.bounds) - 1
 

@@ -50,9 +50,9 @@ def own_shape(p: Product, bits: int, threads: int) -> Shape | None:
 class OwnProduct:
     """A product's kernel, its table, how many panels there are, and the scratch memory that a thread needs."""
 
-    def __init__(self, p: Product, shape: Shape):
+    def __init__(self, p: Product, shape: Shape, checked: bool = False):
         m, n, k, _, lda, tb, ldb, ldc, add = p.slots[:9]
-        self.text = product_text(p.dtype, shape, bool(add), tb == TRANSPOSED)
+        self.text = product_text(p.dtype, shape, bool(add), tb == TRANSPOSED, checked)
         self.slots: list[Any] = [m, n, k, lda, ldb, ldc, *p.slots[14:]]
         self.panels = -(-n // shape.width)
         itemsize = 4 if p.dtype == "float32" else 8
@@ -60,17 +60,20 @@ class OwnProduct:
 
 
 @cache
-def product_text(dtype: str, shape: Shape, accumulate: bool, by_columns: bool) -> str:
+def product_text(dtype: str, shape: Shape, accumulate: bool, by_columns: bool, checked: bool = False) -> str:
     """Panels ``begin .. end`` of ``out = left @ right`` (or ``+=``); ``by_columns``: so the right matrix lies.
 
     Table: rows, columns, inner, steps of left's rows, right's lines and out's rows; the places of all three.
     """
-    k = TableKernel("product", dtype)
+    k = TableKernel("product", dtype, checked)
     b = k.b
     rows, columns, inner, row_step, line, out_step = (k.slot(i) for i in range(6))
     left, right, out = (k.place(6 + i * EACH) for i in range(3))
     own = b.mul(k.function.args[3], b.load(b.gep(k.context, [ir.Constant(I64, 4)], source_etype=I64), typ=I64))
     packed = b.gep(b.load(b.gep(k.context, [ir.Constant(I64, 3)], source_etype=I64), typ=PTR), [own], source_etype=I8)
+    if checked:
+        size = b.mul(b.add(inner, ir.Constant(I64, shape.lanes)), ir.Constant(I64, shape.width * k.bytes))
+        b.guard_scratch(packed, size)
     tile = Tile(k, dtype, shape, inner, ir.Constant(I64, 1), accumulate)
     pack = PanelCopy(k, dtype, shape, inner, packed)
 

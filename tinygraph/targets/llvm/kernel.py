@@ -16,7 +16,7 @@ from llvmlite import ir
 from tinygraph.program.expr import Access, Expr, loads, postorder
 from tinygraph.program.instructions import Buffer, Group, Nest
 from tinygraph.targets.llvm import philox, scalars, tiles, vmath
-from tinygraph.targets.llvm.checks import EXTENTS, CheckedBuilder, Extent
+from tinygraph.targets.llvm.checks import Builder, Extent, builder
 from tinygraph.targets.llvm.contraction import Contraction
 from tinygraph.targets.llvm.convolution import ConvolutionPrinter
 from tinygraph.targets.llvm.draws import HEAVY, Draws, places
@@ -60,7 +60,7 @@ class Kernel:
     ):  # fmt: skip
         self.text = text
         self.slots = slots  # ints, ("buffer", Buffer), ("param", name), ("bound", what an index is checked against),
-        # ("read", Buffer) and ("write", Buffer), the number of a check
+        # and ("private", Buffer), the number of a buffer that the kernel keeps in scratch memory
         self.extent = extent  # iterations of the first loop
         self.parallel = parallel
         self.scratch = scratch  # bytes of scratch memory for each thread
@@ -84,9 +84,7 @@ class KernelPrinter(Reductions, Memory, Draws):
         self.entry = self.function.append_basic_block("entry")
         self.top = ir.IRBuilder(self.entry)  # allocas and loads of the table
         start = self.function.append_basic_block("start")
-        self.b: ir.IRBuilder = ir.IRBuilder(start)
-        if checked:
-            self.b = CheckedBuilder(start, lambda: self._context_pointer(5), self._access_number)
+        self.b: Builder = builder(start, checked)
         self.slots = Slots()
         self.lanes = self._lanes(bits)
         self.bits = bits
@@ -244,8 +242,7 @@ class KernelPrinter(Reductions, Memory, Draws):
                 index = self._slot(("buffer", buffer))
                 at = self.top.gep(self._table, [index], source_etype=I64)
                 self._pointers[buffer] = self.top.load(at, typ=PTR)
-                if isinstance(self.b, CheckedBuilder):
-                    self.b.guard(self._pointers[buffer], buffer, self._extent(index))
+                self.b.guard_buffer(self._pointers[buffer], index, self.top)
         return self._pointers[buffer]
 
     def _private_pointer(self, buffer: Buffer) -> ir.Value:
@@ -264,20 +261,11 @@ class KernelPrinter(Reductions, Memory, Draws):
         mine = self.top.gep(base, [self.top.mul(self.thread, step)], source_etype=I8)
         at = self._slot(start - low * buffer.itemsize * (self.lanes if self._wide_private else 1))
         pointer = self.top.gep(mine, [at], source_etype=I8)
-        if isinstance(self.b, CheckedBuilder):
+        if self.b.checked:
             first = self.top.add(self.top.ptrtoint(mine, I64), self._slot(start))
             size = self._slot((high - low + 1) * buffer.itemsize * (self.lanes if self._wide_private else 1))
-            self.b.guard(pointer, buffer, Extent(first, self.top.add(first, size)))
+            self.b.guard(pointer, Extent(first, self.top.add(first, size), self._slot(("private", buffer))))
         return pointer
-
-    def _extent(self, index: ir.Value) -> Extent:
-        """A buffer's extent, from the table of them."""
-        low = self.top.gep(self._context_pointer(EXTENTS), [self.top.shl(index, ir.Constant(I64, 1))], source_etype=I64)
-        high = self.top.gep(low, [ir.Constant(I64, 1)], source_etype=I64)
-        return Extent(self.top.load(low, typ=I64), self.top.load(high, typ=I64))
-
-    def _access_number(self, buffer: Buffer, writes: bool) -> ir.Value:
-        return self._slot(("write" if writes else "read", buffer))
 
     def _in_lanes(self, a: Access) -> bool:
         """Whether the access is to private memory that holds a vector for each element."""

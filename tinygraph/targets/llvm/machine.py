@@ -121,7 +121,7 @@ out:
 define internal i64 @run(ptr %code, i64 %first, ptr %params, ptr %table, ptr %error, ptr %stop,
                          i64 %begin_row, i64 %end_row, i64 %thread) {
 entry:
-  %own = alloca [6 x i64], align 64
+  %own = alloca [7 x i64], align 64
   %task = alloca [7 x i64], align 64
   br label %next
 next:
@@ -158,7 +158,7 @@ kernel:
   %whole = icmp eq i64 %x5, 0
   br i1 %whole, label %all, label %rows
 rows:
-  call void @llvm.memcpy.p0.p0.i64(ptr %own, ptr %c, i64 48, i1 false)
+  call void @llvm.memcpy.p0.p0.i64(ptr %own, ptr %c, i64 56, i1 false)
   %own1 = getelementptr i64, ptr %own, i64 1
   store ptr %params, ptr %own1
   %from = mul i64 %begin_row, %x5

@@ -20,9 +20,9 @@ def layout(inner_step: int, column_step: int) -> str:
 
 
 @cache
-def pack_text(dtype: str, shape: Shape, lies: str) -> str:
+def pack_text(dtype: str, shape: Shape, lies: str, checked: bool = False) -> str:
     """Panels ``begin .. end`` of a matrix. Table: columns, inner, steps (inner, column), lines; places of both."""
-    k = TableKernel("panels_pack", dtype)
+    k = TableKernel("panels_pack", dtype, checked)
     b = k.b
     columns, inner, inner_step, column_step, lines = (k.slot(i) for i in range(5))
     source, packed = (k.place(5 + i * EACH) for i in range(2))

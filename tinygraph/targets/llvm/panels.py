@@ -15,6 +15,7 @@ from functools import cache
 from llvmlite import ir
 
 from tinygraph.targets.llvm import scalars
+from tinygraph.targets.llvm.checks import builder
 from tinygraph.targets.llvm.scalars import I1, I32, I64, PTR, constant, splat
 
 BODY = ir.FunctionType(ir.VoidType(), [PTR, I64, I64, I64])
@@ -63,10 +64,10 @@ def best_shape(dtype: str, bits: int, rows: int, columns: int) -> Shape:
 class TableKernel:
     """A function with the kernels' signature, and its table."""
 
-    def __init__(self, name: str, dtype: str):
+    def __init__(self, name: str, dtype: str, checked: bool = False):
         self.module = ir.Module(name=name)
         self.function = ir.Function(self.module, BODY, "kernel")
-        self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.b = builder(self.function.append_basic_block("entry"), checked)
         self.context, self.begin, self.end, _ = self.function.args
         self.number = scalars.memory_type(dtype)
         self.bytes = 4 if dtype == "float32" else 8
@@ -80,8 +81,9 @@ class TableKernel:
 
     def place(self, first: int) -> ir.Value:
         """Where an operand starts: the slots ``first ..`` hold its buffer, offset, and params with their factors."""
-        b = self.b
-        base = b.load(b.gep(self.table, [self.slot(first)], source_etype=I64), typ=PTR)
+        b, index = self.b, self.slot(first)
+        base = b.load(b.gep(self.table, [index], source_etype=I64), typ=PTR)
+        b.guard_buffer(base, index)
         offset = self.slot(first + 1)
         for j in range(PARAMS):
             by = b.load(b.gep(self.params, [self.slot(first + 2 + 2 * j)], source_etype=I64), typ=I64)
@@ -113,13 +115,13 @@ EACH = 2 + 2 * PARAMS
 
 
 @cache
-def product_text(dtype: str, shape: Shape, accumulate: bool) -> str:
+def product_text(dtype: str, shape: Shape, accumulate: bool, checked: bool = False) -> str:
     """Rows ``begin .. end`` of ``out = left @ packed`` (or ``+=``).
 
     Table: columns, inner, strides of left (row, inner) and of out (row), lines of a panel; then the places of left,
     packed and out.
     """
-    k = TableKernel("panels_product", dtype)
+    k = TableKernel("panels_product", dtype, checked)
     b = k.b
     columns, inner, row_step, inner_step, out_step, lines = (k.slot(i) for i in range(6))
     left, packed, out = (k.place(6 + i * EACH) for i in range(3))
@@ -182,6 +184,7 @@ class Tile:
         b.cbranch(some, inside, after)
         b.position_at_end(inside)
         i, distance, source = b.phi(I64), b.phi(I64), b.phi(PTR)
+        b.follow(source, packed)
         held = [[b.phi(self.type) for _ in range(self.vectors)] for _ in lefts]
         rights = [
             b.load(k.at(source, ir.Constant(I64, v * self.n)), align=k.bytes, typ=self.type)

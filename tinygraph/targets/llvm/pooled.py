@@ -89,8 +89,9 @@ class PooledGradient(Instruction):
     def scratch(self) -> int:
         return scratch_size(self.geometry, self.kind)
 
-    def text(self) -> str:
-        return weights_text(self.geometry) if self.kind == "weights" else inputs_text(self.geometry)
+    def text(self, checked: bool = False) -> str:
+        printed = weights_text if self.kind == "weights" else inputs_text
+        return printed(self.geometry, checked)
 
     def slots(self) -> list[Any]:
         buffers = [self.operand, self.spread.place.buffer, self.spread.grad.buffer, self.out]

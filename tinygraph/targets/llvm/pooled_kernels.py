@@ -22,6 +22,7 @@ from typing import NamedTuple
 from llvmlite import ir
 
 from tinygraph.targets.llvm import scalars
+from tinygraph.targets.llvm.checks import builder
 from tinygraph.targets.llvm.kernel import BODY
 from tinygraph.targets.llvm.scalars import I1, I8, I64, PTR, splat
 
@@ -134,15 +135,15 @@ def sample_size(g: Geometry) -> int:
 
 
 @cache
-def weights_text(g: Geometry) -> str:
+def weights_text(g: Geometry, checked: bool = False) -> str:
     """Filters ``begin .. end``: a table of lines (filter, row of taps) from packed images."""
-    return _Weights(g, "pooled_weights").text()
+    return _Weights(g, "pooled_weights", checked).text()
 
 
 @cache
-def inputs_text(g: Geometry) -> str:
+def inputs_text(g: Geometry, checked: bool = False) -> str:
     """Samples ``begin .. end``: packed images from a table of lines (group, row of taps, filter)."""
-    return _Inputs(g, "pooled_inputs").text()
+    return _Inputs(g, "pooled_inputs", checked).text()
 
 
 def scratch_size(g: Geometry, kind: str) -> int:
@@ -172,13 +173,13 @@ class _Block(NamedTuple):
 
 
 class _Printer:
-    def __init__(self, g: Geometry, name: str):
+    def __init__(self, g: Geometry, name: str, checked: bool):
         self.g = g
         self.module = ir.Module(name=name)
         self.function = ir.Function(self.module, BODY, "kernel")
         self.top = ir.IRBuilder(self.function.append_basic_block("entry"))
         start = self.function.append_basic_block("start")
-        self.b = ir.IRBuilder(start)
+        self.b = builder(start, checked)
         self.context, self.begin, self.end, self.thread = self.function.args
         self.number = scalars.memory_type(g.dtype)
         self.bytes = 4 if g.dtype == "float32" else 8
@@ -187,6 +188,8 @@ class _Printer:
         self.operand, self.place, self.grad, self.out = (
             self.top.load(self.top.gep(table, [s], source_etype=I64), typ=PTR) for s in self.slots[:4]
         )
+        for pointer, index in zip((self.operand, self.place, self.grad, self.out), self.slots, strict=False):
+            self.b.guard_buffer(pointer, index, self.top)
         self.samples = self.slots[6]
         step = self._word(self.context, 4, I64)
         self.scratch = self.top.gep(scratch, [self.top.mul(self.thread, step)], source_etype=I8)
@@ -343,6 +346,8 @@ class _Weights(_Printer):
         most = self.together * prod(g.pool.windows)
         self.places = self.scratch
         self.factors = self.top.gep(self.scratch, [ir.Constant(I64, 8 * most)], source_etype=I8)
+        self.b.guard_scratch(self.places, 8 * most, self.top)
+        self.b.guard_scratch(self.factors, self.bytes * most, self.top)
         self.count = self.top.alloca(I64)
         size = g.taps[0] * g.lines.length
         self.loop(self.begin, self.end, 1, lambda f: self.clear(self.out, self.times(f, size), size))
@@ -412,6 +417,9 @@ class _Inputs(_Printer):
         self.places, self.counts, self.lines, self.factors = (
             self.top.gep(self.scratch, [ir.Constant(I64, p)], source_etype=I8) for p in parts
         )
+        for pointer, size in zip((self.places, self.counts, self.lines), sizes, strict=False):
+            self.b.guard_scratch(pointer, size, self.top)
+        self.b.guard_scratch(self.factors, slots * g.filters * self.bytes, self.top)
         self.loop(self.begin, self.end, 1, self._sample)
 
     def most_vectors(self) -> int:

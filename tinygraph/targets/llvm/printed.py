@@ -118,7 +118,7 @@ class Names:
         if not isinstance(s, tuple):
             return int(s)
         kind, what = s
-        if kind in ("buffer", "read", "write"):
+        if kind in ("buffer", "private"):
             return [kind, self.buffers[what]]
         if kind == "bound":
             return [kind, next(k for k, b in enumerate(self.bounds) if b is what)]
@@ -129,6 +129,6 @@ class Names:
         if not isinstance(data, list):
             return data
         kind, what = data
-        if kind in ("buffer", "read", "write"):
+        if kind in ("buffer", "private"):
             return kind, list(self.buffers)[what]
         return kind, self.bounds[what] if kind == "bound" else what

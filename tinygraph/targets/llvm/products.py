@@ -11,6 +11,7 @@ from llvmlite import ir
 from tinygraph.program.contraction import is_product
 from tinygraph.program.instructions import Nest
 from tinygraph.targets.llvm.blas import find_blas
+from tinygraph.targets.llvm.checks import builder
 from tinygraph.targets.llvm.kernel import BODY
 from tinygraph.targets.llvm.scalars import I8, I32, I64, PTR
 from tinygraph.targets.numpy.contraction import plan
@@ -95,7 +96,7 @@ def _operand(strides: Any, rows: int, columns: int) -> tuple[int, int] | None:
 
 
 @cache
-def product_text(dtype: str) -> str:
+def product_text(dtype: str, checked: bool = False) -> str:
     """The kernel: iterations are rows of one product, or whole products of a batch."""
     blas = find_blas()
     assert blas is not None
@@ -105,7 +106,7 @@ def product_text(dtype: str) -> str:
     number = ir.FloatType() if dtype == "float32" else ir.DoubleType()
     size = 4 if dtype == "float32" else 8
     f = ir.Function(module, BODY, "kernel")
-    b = ir.IRBuilder(f.append_basic_block("entry"))
+    b = builder(f.append_basic_block("entry"), checked)
     context, begin, end, _ = f.args
 
     def pointer(index: int) -> ir.Value:
@@ -120,7 +121,9 @@ def product_text(dtype: str) -> str:
     bases = []
     params = pointer(1)
     for i in range(14, 14 + 3 * (2 + 2 * _PARAMS), 2 + 2 * _PARAMS):
-        base = b.load(b.gep(table, [slot(i)], source_etype=I64), typ=PTR)
+        index = slot(i)
+        base = b.load(b.gep(table, [index], source_etype=I64), typ=PTR)
+        b.guard_buffer(base, index)
         offset = slot(i + 1)
         for j in range(_PARAMS):
             moved_by = b.load(b.gep(params, [slot(i + 2 + 2 * j)], source_etype=I64), typ=I64)
@@ -130,7 +133,17 @@ def product_text(dtype: str) -> str:
     one, zero = ir.Constant(number, 1.0), ir.Constant(number, 0.0)
     beta = b.select(b.icmp_signed("!=", add, ir.Constant(I64, 0)), one, zero)
 
+    def span(rows: ir.Value, columns: ir.Value, step: ir.Value, lies: ir.Value) -> ir.Value:
+        """Bytes from a matrix's first element to its last."""
+        as_is = b.icmp_signed("==", lies, ir.Constant(I64, _AS_IS))
+        lines, length = b.select(as_is, rows, columns), b.select(as_is, columns, rows)
+        return b.mul(b.add(b.mul(b.sub(lines, ir.Constant(I64, 1)), step), length), ir.Constant(I64, size))
+
     def call(rows: ir.Value, a: ir.Value, x: ir.Value, c: ir.Value) -> None:
+        if checked:
+            b.check(a, span(rows, k, lda, ta), False)
+            b.check(x, span(k, n, ldb, tb), False)
+            b.check(c, span(rows, n, ldc, ir.Constant(I64, _AS_IS)), True)
         flags = [ir.Constant(I32, _ROW_MAJOR), b.trunc(ta, I32), b.trunc(tb, I32)]
         sizes = [v if integer.width == 64 else b.trunc(v, integer) for v in (rows, n, k, lda, ldb, ldc)]
         b.call(gemm, [*flags, *sizes[:3], one, a, sizes[3], x, sizes[4], beta, c, sizes[5]])

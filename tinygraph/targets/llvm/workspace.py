@@ -21,7 +21,7 @@ from tinygraph.errors import IndexOutOfRange, OutOfBuffer, TypeMismatch
 from tinygraph.program.instructions import Branch, Buffer, Host, Instruction, Loop, Ref, Routine
 from tinygraph.targets.blas_threads import single_threaded_blas
 from tinygraph.targets.llvm import machine as vm
-from tinygraph.targets.llvm.checks import OUTSIDE
+from tinygraph.targets.llvm.checks import BAD_INDEX, BAD_WRITE
 from tinygraph.targets.llvm.machine import address_of
 from tinygraph.targets.numpy.views import strided
 from tinygraph.targets.results import Results, is_big
@@ -116,7 +116,7 @@ def described(b: Buffer) -> str:
     return f"{b.kind} buffer {b.name or b.id} ({b.size} {b.dtype})"
 
 
-def _accessing(i: Any, what: str, buffer: Buffer) -> Any:
+def _accessing(i: Any, what: str, buffer: Buffer | None) -> Any:
     """The nest of a group that reads or writes a buffer, as far as it can be told."""
     nests = [n for n in getattr(i, "nests", ()) if buffer in (n.writes() if what == "write" else n.reads())]
     return next((n for n in nests if n.source is not None), i)
@@ -163,14 +163,14 @@ class Workspace:
             numbers = np.array([self._number(s) for s in slots] or [0], dtype=np.int64)
             context = np.array(
                 [address_of(self.table), address_of(self.params), address_of(numbers), scratch, x.scratch,
-                 address_of(self.error), *self._more_context()], dtype=np.int64,
+                 address_of(self.error), self._extents()], dtype=np.int64,
             )  # fmt: skip
             self.kept += [numbers, context]
             self.code[list(positions)] = address_of(context)
 
-    def _more_context(self) -> list[int]:
-        """What else kernels read from their contexts."""
-        return []
+    def _extents(self) -> int:
+        """Where the buffers' extents are, which checked kernels read."""
+        return 0
 
     def _number(self, s: Any) -> int:
         if not isinstance(s, tuple):
@@ -178,8 +178,8 @@ class Workspace:
         kind, what = s
         if kind == "buffer":
             return self.x.table_index[what]
-        if kind in ("bound", "read", "write"):
-            return self.x.bound_number(what if kind == "bound" else (kind, what))
+        if kind in ("bound", "private"):
+            return self.x.bound_number(what)
         return self.x.param_index[what] if what is not None else len(self.x.param_index)  # the last stays 0
 
     def _print(self) -> None:
@@ -283,13 +283,14 @@ class Workspace:
             raise KeyboardInterrupt
         kind, bad, size, check = (int(v) for v in self.error)
         self.error[:] = 0
-        i, bound = self.x.origin_of.get(at), self.x.bounds[check]
+        i, bound = self.x.origin_of.get(at), self.x.bounds[check] if check >= 0 else None
         error: Any = IndexOutOfRange(f"index {bad} is out of range for a dimension of size {size}")
-        if kind == OUTSIDE:
-            what, buffer = bound
-            i = _accessing(i, what, buffer)
+        if kind != BAD_INDEX:
+            what = "write" if kind == BAD_WRITE else "read"
+            i = _accessing(i, what, bound)
+            where = "scratch memory" if bound is None else described(bound)
             error = OutOfBuffer(
-                f"{getattr(i, 'label', '')}: a {what} {bad} bytes from the start of {described(buffer)} of {size} bytes"
+                f"{getattr(i, 'label', '')}: a {what} {bad} bytes from the start of {where} of {size} bytes"
             )
         error._source = getattr(bound, "source", None) or getattr(i, "source", None)
         raise error
