@@ -3,6 +3,9 @@
 Only the compiler is timed: the passes, the program and its printed code, not the first call's own work.
 """
 
+import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -56,3 +59,26 @@ def test_a_chain_of_16000_nodes_compiles_in_near_linear_time():
     short, long = (seconds(*chain(n)) for n in (4000, 16000))
     assert long < 10
     assert long < 8 * short
+
+
+@pytest.mark.slow
+def test_native_code_of_a_long_chain_compiles_in_near_linear_time(tmp_path):
+    """One block of code for all of it would take LLVM time that grows with the square of its length, or worse."""
+    pytest.importorskip("llvmlite")
+    code = """
+import sys, time, numpy as np, tinygraph as tg, tinygraph.tensor as T
+def first_result(n):
+    x = T.dvector("x")
+    y = x
+    for i in range(n):
+        y = (T.tanh(y), y * 1.5, y + x, y - 0.5 / (i + 1))[i % 4]
+    begin = time.perf_counter()
+    tg.function([x], y, mode=tg.Mode(target="llvm"))(np.ones(8))
+    return time.perf_counter() - begin
+first_result(8)
+print(first_result(500), first_result(4000))
+"""
+    environment = {**os.environ, "TINYGRAPH_FLAGS": f"cache_dir={tmp_path}"}
+    out = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+    short, long = map(float, out.split())
+    assert long < 20 * short, (short, long)

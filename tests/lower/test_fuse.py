@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import tinygraph.tensor as T
 from tinygraph import Mode, function
+from tinygraph.lower.cost import operations
 from tinygraph.lower.fuse import fuse
 from tinygraph.lower.specialise import Layout, specialise
 from tinygraph.program.instructions import Group
@@ -172,6 +173,16 @@ def test_an_update_reads_gradient_and_parameter_once():
     moved = 0.9 * v - 0.1 * g
     found = groups(lowered([w, g, v], [], [(4, 3)] * 3, updates=[moved, w + 0.9 * moved - 0.1 * g]))
     assert len(found) == 1 and len(found[0].nests) == 2
+
+
+def test_a_chain_of_a_thousand_functions_is_cut_into_groups_of_bounded_work():
+    x = T.vector("x")
+    y = x
+    for k in range(1000):
+        y = T.tanh(y) * (1 + k % 3)
+    found = groups(lowered([x], [y], [(5,)]))
+    work = [sum(operations(n.expr) for n in g.nests) for g in found]
+    assert max(work) <= 4000 and 10 <= len(found) <= 2 * sum(work) / 4000
 
 
 @pytest.mark.parametrize("target", ["numpy", None])

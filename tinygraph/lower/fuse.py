@@ -13,7 +13,7 @@ from typing import Any
 
 import networkx as nx
 
-from tinygraph.lower.cost import bytes_moved
+from tinygraph.lower.cost import bytes_moved, operations
 from tinygraph.lower.in_place import write_in_place
 from tinygraph.lower.inline import inline
 from tinygraph.lower.order import arrange, gather_results, runs_python
@@ -26,6 +26,9 @@ from tinygraph.program.instructions import Branch, Buffer, Group, Instruction, L
 
 #: nests in one group
 _GROUP_LIMIT = 48
+#: scalar operations at one point of a group: more save no time, and compilers allocate registers in time that grows
+#: with the square of a block of code
+_GROUP_WORK = 4000
 
 
 @timed("fuse")
@@ -122,12 +125,13 @@ class _Uses:
 class _Item:
     """A group being formed, or any other instruction."""
 
-    __slots__ = ("deps", "instruction", "nests", "outer", "users")
+    __slots__ = ("deps", "instruction", "nests", "outer", "users", "work")
 
     def __init__(self, instruction: Instruction | None, nest: Nest | None):
         self.instruction = instruction
         self.nests = [] if nest is None else [nest]
         self.outer = 0 if nest is None else _parallel_depth(nest)
+        self.work = 0 if nest is None else operations(nest.expr)
         self.deps: set[_Item] = set()
         self.users: set[_Item] = set()
 
@@ -186,7 +190,9 @@ def _may_absorb(first: _Item, second: _Item, may_group: Any) -> bool:
     depth = first.outer
     if depth != second.outer or first.nests[0].extents[:depth] != second.nests[0].extents[:depth]:
         return False
-    if len(first.nests) + len(second.nests) > _GROUP_LIMIT or any(is_product(n) for n in first.nests):
+    if len(first.nests) + len(second.nests) > _GROUP_LIMIT or first.work + second.work > _GROUP_WORK:
+        return False
+    if any(is_product(n) for n in first.nests):
         return False
     if not _can_sink(first, [d for d in second.deps if d is not first]) or not _can_sink(second, [*first.deps]):
         return False
@@ -206,6 +212,7 @@ def _absorb(
         for b in {*n.reads(), *n.writes()}:
             readers[b] = [first if r is second else r for r in readers.get(b, ())]
     first.nests += second.nests
+    first.work += second.work
     for d in second.deps - {first}:
         d.users.discard(second)
         d.users.add(first)
@@ -222,8 +229,9 @@ def _join(
 ) -> _Item | None:
     """The group that ``nest`` may join: that of its latest producer, if the two share outer loops."""
     candidates = sorted((d for d in deps if d.nests), key=lambda d: -position[d])
+    work = operations(nest.expr)
     for g in candidates:
-        if len(g.nests) >= _GROUP_LIMIT:
+        if len(g.nests) >= _GROUP_LIMIT or g.work + work > _GROUP_WORK:
             continue
         others = [d for d in deps if d is not g]
         after = not in_order or any(position[d] > position[g] for d in others)
@@ -233,7 +241,7 @@ def _join(
         if depth == 0 or not all(may_group(n, nest) for n in g.nests):
             continue
         g.nests.append(nest)
-        g.outer = depth
+        g.outer, g.work = depth, g.work + work
         return g
     return None
 
