@@ -1,38 +1,69 @@
 """Profiles of compiled functions: ``function(..., profile=True)``, then ``f.profile.summary()``.
 
-Times are taken around each instruction of the program; flops and bytes follow from the loop nests. Percentages of the
-roofline compare with this machine's measured rate of matrix products and copy bandwidth.
+Times are taken around each instruction of the program; flops and bytes follow from what the instructions compute.
+Percentages of the roofline compare with the least time that this machine's measured rates allow (``roofline.py``).
 """
 
 from __future__ import annotations
 
 import json
 import re
-import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tinygraph.lower.cost import bytes_moved, cost
-from tinygraph.program.instructions import Program
+from tinygraph.compile.roofline import bandwidth, best_seconds, product_rate
+from tinygraph.lower.cost import bytes_moved, cost, flops_by_type
+from tinygraph.program.instructions import Group, Instruction, Program
+from tinygraph.program.titles import main_op, title
 
 
 @dataclass
 class Entry:
-    """One instruction of one program, summed over its runs."""
+    """One instruction of one program, summed over its runs.
+
+    ``label``: the ops that it computes; ``op``: the class of that which takes the most operations. ``flops`` (by the type of
+    number in ``typed_flops``) and ``bytes`` are those of one run; ``touched``: of how many different bytes these are.
+    """
 
     label: str
     origin: str
     kind: str
     flops: int
     bytes: int
-    calls: int = 0
+    op: str = ""
+    typed_flops: dict[str, int] = field(default_factory=dict)
+    touched: int = 0
+    calls: float = 0
     seconds: float = 0.0
+    #: where the target times the kernels of a loop: theirs, whose seconds add up to the loop's
+    inner: dict[Instruction, Entry] = field(default_factory=dict)
+
+    @property
+    def best_seconds(self) -> float:
+        """The least time that one run could take on this machine."""
+        return best_seconds(self.typed_flops, self.bytes, self.touched or self.bytes)
+
+
+    def share_out(self, seconds: float, kernels: Sequence[tuple[Instruction, float, int]]) -> None:
+        """Share a run's seconds out to a loop's kernels, given how often each ran and for how many ticks of a clock."""
+        whole = sum(ticks for _, _, ticks in kernels)
+        for i, runs, ticks in kernels if whole else ():
+            if i not in self.inner:
+                self.inner[i] = _entry(i)
+                self.inner[i].label = f"{self.label}: {self.inner[i].label}"
+            self.inner[i].calls += runs
+            self.inner[i].seconds += seconds * ticks / whole
+
+
+def _entry(i: Instruction) -> Entry:
+    flops, moved = cost(i)
+    weight = {n: cost(n)[0] for n in i.nests} if isinstance(i, Group) else {}
+    touched = sum(b.nbytes for b in {*i.reads(), *i.writes()} if b.dtype != "object")
+    return Entry(title(i), str(i.origin or ""), type(i).__name__, flops, moved, main_op(i, weight), flops_by_type(i),
+                 min(moved, touched))  # fmt: skip
 
 
 @dataclass
@@ -54,21 +85,26 @@ class Profile:
     #: bytes that each program's instructions read and write in a call: before fusion, and after
     moved: list[tuple[int, int]] = field(default_factory=list)
 
-    def register(self, program: Program) -> Callable[[int, float, float], None]:
-        """``record(k, begin, end)`` for the program's instruction ``k``."""
+    def register(self, program: Program) -> Callable[..., None]:
+        """``record(k, begin, end)`` for the program's instruction ``k``.
+
+        For a loop the target may add its kernels: ``(instruction, how often it ran, ticks of any clock)`` of each.
+        """
         keys = []
         after = bytes_moved(program)
         self.moved.append((after if program.unfused_bytes is None else program.unfused_bytes, after))
         for k, i in enumerate(program.instructions):
             key = (id(program), k)
-            flops, moved = cost(i)
-            self.entries[key] = Entry(i.label or type(i).__name__, str(i.origin or ""), type(i).__name__, flops, moved)
+            self.entries[key] = _entry(i)
             keys.append(key)
 
-        def record(k: int, begin: float, end: float) -> None:
+        def record(
+            k: int, begin: float, end: float, kernels: Sequence[tuple[Instruction, float, int]] = ()
+        ) -> None:
             entry = self.entries[keys[k]]
             entry.calls += 1
             entry.seconds += end - begin
+            entry.share_out(end - begin, kernels)
             if len(self.events) < self.limit:
                 self.events.append((keys[k], begin, end))
 
@@ -88,28 +124,29 @@ class Profile:
     def instruction_seconds(self) -> float:
         return sum(e.seconds for e in self.entries.values())
 
-    def by(self, key: Callable[[Entry], str]) -> list[tuple[str, int, float, int, int]]:
-        """``(name, calls, seconds, flops, bytes)`` summed by ``key``, the costliest first."""
-        sums: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0, 0])
-        for e in self.entries.values():
+    def by(self, key: Callable[[Entry], str]) -> list[tuple[str, int, float, int, int, float]]:
+        """``(name, calls, seconds, flops, bytes, least possible seconds)`` summed by ``key``, the costliest first."""
+        sums: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0, 0, 0.0])
+        entries = self.entries.values()
+        for e in (x for e in entries for x in (e.inner.values() or (e,))):
             row = sums[key(e)]
             row[0] += e.calls
             row[1] += e.seconds
             row[2] += e.flops * e.calls
             row[3] += e.bytes * e.calls
-        rows = [(name, int(r[0]), r[1], int(r[2]), int(r[3])) for name, r in sums.items()]
+            row[4] += e.best_seconds * e.calls if e.calls else 0.0
+        rows = [(name, int(r[0]), r[1], int(r[2]), int(r[3]), r[4]) for name, r in sums.items()]
         return sorted(rows, key=lambda r: -r[2])
 
     def summary(self, top: int = 20) -> str:
         """The profile as text: by instruction, by op class, by the user's line, and what surrounds them."""
-        rate, bandwidth = roofline()
         inside = self.instruction_seconds
         running = max(self.call_seconds - self.lower_seconds, 0.0)
         overhead = max(running - inside, 0.0)
         lines = [
             f"profile of {self.name}: {self.calls} calls, {running:.6f} s; instructions {inside:.6f} s, "
             f"call overhead {overhead:.6f} s ({overhead / max(self.calls, 1) * 1e6:.1f} us a call)",
-            f"machine: {rate / 1e9:.0f} GFLOP/s in products, {bandwidth / 1e9:.1f} GB/s in copies",
+            _machine(),
             f"compiling: {self.compile_seconds:.4f} s, making programs: {self.lower_seconds:.4f} s",
         ]
         lines += [f"memory read and written in a call: {a:,} bytes, {b:,} before fusion" for b, a in self.moved]
@@ -118,12 +155,12 @@ class Profile:
         lines += [f"  step {name:<18} {seconds * 1e3:9.2f} ms" for name, seconds in steps.items()]
         for title, key in (
             ("by instruction", lambda e: f"{_brief(e.label)}  {e.origin}"),
-            ("by op class", lambda e: e.label.split("{")[0].split(" ")[0]),
+            ("by op class", lambda e: e.op),
             ("by line", lambda e: e.origin or "(none)"),
         ):
             lines += ["", f"{title}:", f"  {'time':>10} {'%':>5} {'calls':>7} {'GFLOP/s':>8} {'GB/s':>7} {'roof':>5}"]
-            for name, calls, seconds, flops, moved in self.by(key)[:top]:  # type: ignore[no-untyped-call]
-                lines.append(_row(name, calls, seconds, flops, moved, inside, rate, bandwidth))
+            for row in self.by(key)[:top]:  # type: ignore[no-untyped-call]
+                lines.append(_row(*row, inside))
         return "\n".join(lines)
 
     def chrome_trace(self, file: str | Path) -> None:
@@ -150,28 +187,19 @@ def _brief(label: str) -> str:
     return re.sub(r"{[^{}]{25,}}", "", label)
 
 
-def _row(name: str, calls: int, seconds: float, flops: int, moved: int, inside: float, rate: float,
-         bandwidth: float) -> str:  # fmt: skip
+def _machine() -> str:
+    single, double = (product_rate(dtype) / 1e9 for dtype in ("float32", "float64"))
+    memory, cache = (bandwidth(n) / 1e9 for n in (1 << 27, 1 << 18))
+    return (
+        f"machine: {single:.0f} GFLOP/s in products of float32, {double:.0f} of float64; "
+        f"{memory:.1f} GB/s from memory, {cache:.1f} GB/s from a cache of 256 kB"
+    )
+
+
+def _row(name: str, calls: int, seconds: float, flops: int, moved: int, best: float, inside: float) -> str:
     share = 100 * seconds / inside if inside else 0.0
-    best = max(flops / rate, moved / bandwidth)
     roof = 100 * best / seconds if seconds else 0.0
     return (
         f"  {seconds * 1e3:8.3f}ms {share:4.1f}% {calls:7d} {flops / max(seconds, 1e-12) / 1e9:8.2f} "
         f"{moved / max(seconds, 1e-12) / 1e9:7.2f} {roof:4.0f}%  {name}"
     )
-
-
-@cache
-def roofline() -> tuple[float, float]:
-    """This machine's rate of float32 matrix products (flop/s) and of copies (bytes read and written per second)."""
-    a = np.ones((1024, 1024), dtype="float32")
-    big, other = np.ones(16_000_000, dtype="float32"), np.empty(16_000_000, dtype="float32")
-    product = min(_seconds(lambda: a @ a) for _ in range(5))
-    copy = min(_seconds(lambda: np.copyto(other, big)) for _ in range(3))
-    return 2 * 1024**3 / product, 2 * big.nbytes / copy
-
-
-def _seconds(call: Callable[[], Any]) -> float:
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import prod
 from typing import Any
 
@@ -29,7 +29,14 @@ _DIVISION, _FUNCTION = 4, 40
 
 
 def cost(i: Instruction) -> tuple[int, int]:
-    """``(flops, bytes)`` of one run of an instruction: scalar operations, and memory read and written once each."""
+    """``(flops, bytes)`` of one run of an instruction: scalar operations, and memory read and written once each.
+
+    A function such as ``tanh`` counts as one operation, a multiplication with its addition as two. Of a loop, what its
+    steps read and write; of a branch, the first.
+    """
+    own = i.own_cost()
+    if own is not None:
+        return own
     if isinstance(i, Nest):
         per_point = sum(x.op not in _FREE for x in postorder(i.expr)) + (i.combine is not None)
         return i.points * per_point, _traffic([i], ())
@@ -99,6 +106,28 @@ def bytes_moved(program: Program) -> int:
     return sum(cost(i)[1] for i in program.instructions)
 
 
+def flops_by_type(i: Instruction) -> dict[str, int]:
+    """The flops of one run of an instruction by the type of number that they work on."""
+    found: dict[str, int] = defaultdict(int)
+    for part, times in _parts(i):
+        dtypes = [part.expr.dtype] if isinstance(part, Nest) else [b.dtype for b in part.writes()]
+        flops = times * cost(part)[0]
+        if flops:
+            found[dtypes[0]] += flops
+    return dict(found)
+
+
+def _parts(i: Instruction, times: int = 1) -> Iterator[tuple[Instruction, int]]:
+    """The nests, and other instructions that hold none, with how often each runs."""
+    if isinstance(i, Group):
+        yield from ((n, times) for n in i.nests)
+    elif isinstance(i, (Loop, Branch)):
+        for inner in i.body if isinstance(i, Loop) else i.then:
+            yield from _parts(inner, times * (i.steps if isinstance(i, Loop) else 1))
+    else:
+        yield i, times
+
+
 def cost_by_node(i: Instruction) -> dict[Any, tuple[int, int]]:
     """``(flops, bytes)`` of one run of an instruction by the graph node that each part of it computes.
 
@@ -112,18 +141,7 @@ def cost_by_node(i: Instruction) -> dict[Any, tuple[int, int]]:
             before = found.get(part.source.node, (0, 0))
             found[part.source.node] = before[0] + times * flops, before[1] + times * moved
 
-    def walk(part: Instruction, times: int) -> None:
-        if isinstance(part, Group):
-            for n in part.nests:
-                walk(n, times)
-        elif isinstance(part, Nest):
-            for n in part.made_of or (part,):
-                add(n, times)
-        elif isinstance(part, (Loop, Branch)):
-            for inner in part.body if isinstance(part, Loop) else part.then:
-                walk(inner, times * (part.steps if isinstance(part, Loop) else 1))
-        else:
-            add(part, times)
-
-    walk(i, 1)
+    for part, times in _parts(i):
+        for n in (part.made_of or (part,)) if isinstance(part, Nest) else (part,):
+            add(n, times)
     return found

@@ -115,7 +115,7 @@ class _Joined:
             return nest
         n = len(nest.extents)
         e = self._expression(nest, list(range(n)), n)
-        labels = [c.label for c, _ in children.values()]
+        labels = [f"{c.label} ({c.role})" if c.label and c.role else c.label for c, _ in children.values()]
         return replace(nest, expr=e, label=" + ".join([*labels, nest.label]), made_of=tuple(self._origins(nest)))
 
     def _origins(self, nest: Nest) -> list[Nest]:

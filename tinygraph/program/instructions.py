@@ -135,6 +135,15 @@ class Instruction:
     label: str = field(default="", kw_only=True)
     source: Any = field(default=None, kw_only=True)
 
+    @property
+    def role(self) -> str:
+        """What an instruction does for the op that ``label`` names, where it is not the op's own work."""
+        return ""
+
+    def own_cost(self) -> tuple[int, int] | None:
+        """``(flops, bytes)`` of one run, for instructions of a target's own; None where ``lower.cost`` counts them."""
+        return None
+
     def reads(self) -> list[Buffer]:
         raise NotImplementedError
 
@@ -170,6 +179,10 @@ class Nest(Instruction):
     @property
     def dtype(self) -> str:
         return self.out.buffer.dtype
+
+    @property
+    def role(self) -> str:
+        return {"load": "copy", "const": "fill"}.get(self.expr.op, "") if self.combine is None else ""
 
     def accesses(self) -> list[Access]:
         from tinygraph.program.expr import loads

@@ -149,10 +149,12 @@ class LlvmExecutable:
         self.record = program.profile.register(program) if program.profile is not None else None
         #: whether each instruction is a step of its own: ``steps`` then has a list for each
         self.apart = self.record is not None or checked
+        #: for profiles: the kernels of each loop that is native: where in the code, the instruction, the rows of a share
+        self.timed: dict[int, list[tuple[int, Instruction, int]]] = {}
         if not self.apart:
             self.steps = self._block(program.instructions)
         else:
-            self.steps = [self._block([i]) for i in program.instructions]
+            self.steps = [self._apart(k, i) for k, i in enumerate(program.instructions)]
         for at in self.shares:
             self.code[at + 1] = len(self.param_index) + 1
         self.call_printer = CallPrinter(self)
@@ -175,6 +177,19 @@ class LlvmExecutable:
             i.then = [self._prepared(x) for x in i.then]
             i.otherwise = [self._prepared(x) for x in i.otherwise]
         return i
+
+    def _apart(self, k: int, i: Instruction) -> list[Any]:
+        """The steps of instruction ``k``; in profiles, a loop's kernels are timed one by one."""
+        if self.record is None or not isinstance(i, Loop) or not _is_native(i) or not vm.COUNTS_TICKS:
+            return self._block([i])
+        first = len(self.code)
+        steps = self._block([i])
+        kernels = [at for at in self.origin_of if at >= first and self.code[at] == vm.KERNEL]
+        rows = next((self.code[at + 2] for at in self.origin_of if at >= first and self.code[at] == vm.SHARE), 1)
+        self.timed[k] = [(at, self.origin_of[at], rows if self.code[at + 5] else 1) for at in kernels]
+        for at in kernels:
+            self.code[at + vm.RUNS] = 1
+        return steps
 
     def _block(self, block: Sequence[Instruction]) -> list[Any]:
         """Steps: stretches of native code, and instructions that need Python."""

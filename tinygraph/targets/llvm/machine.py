@@ -2,7 +2,8 @@
 
 A program is a vector of 64-bit numbers, eight to an instruction:
 
-    1  kernel     function, context, iterations, grain (0: serial), iterations in a row of a share (0 outside of shares)
+    1  kernel     function, context, iterations, grain (0: serial), iterations in a row of a share (0 outside of shares),
+                  0 or one more than how often it ran (how many rows, in shares), the processor's ticks meanwhile
     2  loop       counter (a parameter's index), steps, address behind the loop, function that sets parameters or 0,
                   limit on the steps (buffer + 1 or 0), whether it counts down, steps left (a parameter's index; the
                   next one holds the steps taken)
@@ -29,6 +30,7 @@ error record (0 or 1, the index that was out of range, the size it was out of, t
 from __future__ import annotations
 
 import ctypes
+import platform
 from functools import cache
 from typing import Any
 
@@ -40,6 +42,9 @@ from tinygraph.targets.llvm.threads import get_pool
 
 KERNEL, LOOP, END_LOOP, STOP, COUNT, SHARE, TOGETHER = 1, 2, 3, 4, 5, 6, 7
 WIDTH = 8
+#: where a kernel's instruction counts its runs, one more than they are, and the ticks; whether ticks can be counted
+RUNS, TICKS = 6, 7
+COUNTS_TICKS = platform.machine().lower() in ("x86_64", "amd64")  # elsewhere the counter is the system's own
 #: where in a call's record the arrays begin
 OBJECTS = 9
 #: what a call answers that came to its end, and one that was given something that is no array
@@ -66,6 +71,7 @@ def address_of(x: np.ndarray) -> int:
 _SOURCE = """
 declare i32 @tinygraph_parallel_for(ptr, ptr, i64, i64, i64, ptr)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+declare i64 @llvm.readcyclecounter()
 
 define i64 @tinygraph_run(ptr %code, i64 %first, ptr %params, ptr %table, ptr %error, ptr %stop) {
   %at = call i64 @run(ptr %code, i64 %first, ptr %params, ptr %table, ptr %error, ptr %stop, i64 0, i64 0, i64 0)
@@ -153,6 +159,13 @@ proceed:
   br label %next
 
 kernel:
+  %timed = icmp ne i64 %x6, 0
+  br i1 %timed, label %start_clock, label %launch
+start_clock:
+  %ticks = call i64 @llvm.readcyclecounter()
+  br label %launch
+launch:
+  %before = phi i64 [0, %kernel], [%ticks, %start_clock]
   %f = inttoptr i64 %x1 to ptr
   %c = inttoptr i64 %x2 to ptr
   %whole = icmp eq i64 %x5, 0
@@ -164,15 +177,25 @@ rows:
   %from = mul i64 %begin_row, %x5
   %to = mul i64 %end_row, %x5
   call void %f(ptr %own, i64 %from, i64 %to, i64 %thread)
-  br label %check
+  %rows_done = sub i64 %end_row, %begin_row
+  br label %ran
 all:
   %serial = icmp eq i64 %x4, 0
   br i1 %serial, label %alone, label %shared
 alone:
   call void %f(ptr %c, i64 0, i64 %x3, i64 0)
-  br label %check
+  br label %ran
 shared:
   %r = call i32 @tinygraph_parallel_for(ptr %f, ptr %c, i64 %x3, i64 %x4, i64 0, ptr %stop)
+  br label %ran
+ran:
+  %done = phi i64 [%rows_done, %rows], [1, %alone], [1, %shared]
+  br i1 %timed, label %stop_clock, label %check
+stop_clock:
+  %now = call i64 @llvm.readcyclecounter()
+  %spent = sub i64 %now, %before
+  %runs = atomicrmw add ptr %a6, i64 %done monotonic
+  %total = atomicrmw add ptr %a7, i64 %spent monotonic
   br label %check
 check:
   %e = load i64, ptr %error

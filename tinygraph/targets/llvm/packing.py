@@ -42,6 +42,13 @@ class Pack(Instruction):
         return [self.panels]
 
     @property
+    def role(self) -> str:
+        return "packed into panels"
+
+    def own_cost(self) -> tuple[int, int]:
+        return 0, self.inner * self.columns * self.matrix.buffer.itemsize + self.panels.nbytes
+
+    @property
     def key(self) -> tuple:
         """What two packs have in common that make the same panels."""
         return self.matrix, self.inner, self.columns, self.strides, self.shape
@@ -73,6 +80,15 @@ class Packed(Instruction):
 
     def writes(self) -> list[Buffer]:
         return [self.nest.out.buffer]
+
+    @property
+    def role(self) -> str:
+        return "with packed panels"
+
+    def own_cost(self) -> tuple[int, int]:
+        m = self.matrices
+        elements = m.rows * m.inner + m.rows * m.columns * (1 + self.nest.accumulate)
+        return 2 * self.nest.points, elements * self.nest.out.buffer.itemsize + self.pack.panels.nbytes
 
     def slots(self) -> list[Any]:
         m, lines = self.matrices, self.pack.shape.lines(self.matrices.inner)
@@ -138,7 +154,7 @@ class _Fixed:
         size = -(-found.columns // shape.width) * shape.width * shape.lines(found.inner)
         buffer = Buffer(1 + max(b.id for b in self.program.buffers), nest.dtype, size, "temp")
         pack = Pack(found.right, found.inner, found.columns, found.right_steps, shape, buffer, origin=g.origin,
-                    label="pack")  # fmt: skip
+                    label=g.label)  # fmt: skip
         known = next((p for p in self.packs if p.key == pack.key), None)
         if known is None:
             self.packs.append(pack)

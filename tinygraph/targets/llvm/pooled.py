@@ -86,6 +86,16 @@ class PooledGradient(Instruction):
         return self.samples * g.groups * g.filters * prod(g.pool.windows) * prod(g.taps) * g.channels
 
     @property
+    def role(self) -> str:
+        return "from pooled gradients"
+
+    def own_cost(self) -> tuple[int, int]:
+        """A multiplication and an addition for each pooled gradient, tap and channel of the other operand."""
+        pooled = prod(self.spread.nest.extents[:4])
+        places = pooled * (self.spread.place.buffer.itemsize + self.spread.grad.buffer.itemsize)
+        return 2 * self.work, places + self.operand.nbytes + self.out.nbytes
+
+    @property
     def scratch(self) -> int:
         return scratch_size(self.geometry, self.kind)
 

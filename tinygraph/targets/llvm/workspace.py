@@ -238,8 +238,16 @@ class Workspace:
             begin = time.perf_counter()
             self._steps(steps)
             if record is not None:
-                record(k, begin, time.perf_counter())
+                record(k, begin, time.perf_counter(), self._kernels_of(k))
             self._after(k)
+
+    def _kernels_of(self, k: int) -> list[tuple[Instruction, float, int]]:
+        """The kernels of loop ``k``: each with how often it ran and for how many ticks, which begin at 0 again."""
+        found = []
+        for at, i, rows in self.x.timed.get(k, ()):
+            found.append((i, (int(self.code[at + vm.RUNS]) - 1) / rows, int(self.code[at + vm.TICKS])))
+            self.code[at + vm.RUNS], self.code[at + vm.TICKS] = 1, 0
+        return found
 
     def _after(self, k: int) -> None:
         """Called after instruction ``k`` where each is a step of its own."""
