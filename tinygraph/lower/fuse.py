@@ -364,5 +364,5 @@ def _as_group(item: _Item, uses: _Uses, kept: set[Buffer]) -> Group:
             inside = uses.readers.get(b, 0) <= inside_reads.get(b, 0) and uses.writers.get(b, 0) <= inside_writes[b]
             if b.kind == "temp" and b not in kept and inside:
                 private.add(b)
-    first = item.nests[-1]
-    return Group(item.nests, item.outer, private, origin=first.origin, label=first.label)
+    most = max(reversed(item.nests), key=lambda n: n.points * n.expr.weight)  # what its time is spent on names it
+    return Group(item.nests, item.outer, private, origin=most.origin, label=most.label)

@@ -26,6 +26,17 @@ def collapsed(group: Group) -> Group:
     return Group(nests, outer, group.private, origin=group.origin, label=group.label)
 
 
+def merged(n: Nest, depth: int) -> Nest:
+    """The nest with neighbouring axes from ``depth`` on merged where memory runs through both as one."""
+    d = depth
+    while d + 1 < len(n.extents):
+        if _can_merge(n, d):
+            n = _merge(n, d)
+        else:
+            d += 1
+    return n
+
+
 def _can_merge(n: Nest, d: int) -> bool:
     if d + 1 >= len(n.extents) or n.kinds[d] != n.kinds[d + 1] or n.out.dynamic is not None:
         return False

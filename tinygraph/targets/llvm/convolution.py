@@ -24,6 +24,8 @@ from tinygraph.targets.llvm.windows import Convolution
 
 #: bytes of packed image that one thread keeps at once, where rows of results can be few enough
 _PACKED_BYTES = 160 << 10
+#: cycles until a sum can be added to again, and what follows a tile's sums has begun
+_LATENCY = 6.0
 #: rows of a pack that are written out rather than looped over
 _UNROLLED = 4
 
@@ -57,7 +59,7 @@ def tiling(c: Convolution, lanes: int, registers: int) -> Tiling:
                 waste *= -(-c.filters.extent // filters) * filters / c.filters.extent
                 sums = results * wide * filters
                 loads = results * wide + filters
-                cost = waste * max(sums / 2, (sums + loads) / 3.5, 4.0) / sums + 0.002 * (rows < c.height)
+                cost = waste * max(sums / 2, (sums + loads) / 3.5, _LATENCY) / sums + 0.002 * (rows < c.height)
                 if best is None or cost < best[0]:
                     best = cost, Tiling(rows, vectors, filters, wide)
     assert best is not None
@@ -268,6 +270,7 @@ class ConvolutionPrinter:
         """The nests after the convolution for one filter and the positions from ``lane`` of these rows on."""
         c, b = self.c, self.b
         here: dict[Any, list[ir.Value]] = {c.nest.out.buffer: values}
+        self.extrema: dict[Any, tuple[ir.Value, ir.Value]] = {}
         place = b.add(b.mul(self.y, ir.Constant(I64, c.width)), lane)
         mask = self._mask(lane)
         if c.nest.out.buffer not in c.unstored:
@@ -296,19 +299,28 @@ class ConvolutionPrinter:
 
     def _reduced(self, n: Nest, values: list[ir.Value]) -> ir.Value:
         """A window's results as one; of equal ones, and of nans, the first counts."""
-        b, dtype = self.b, n.expr.dtype
-        best, where = values[0], constant(0, "int32", self.lanes)
-        assert n.combine is not None
-        for d, v in enumerate(values[1:], 1):
-            if not n.combine.startswith("arg"):
-                best = scalars.combine(b, n.combine, best, v, dtype, self.lanes)
-                continue
-            wins = beats(b, n.combine, v, best, dtype)
-            best = b.select(wins, v, best)
-            where = b.select(wins, constant(d, "int32", self.lanes), where)
-        if n.combine.startswith("arg"):
-            return scalars.convert(b, where, "int32", n.out.buffer.dtype, self.lanes)
-        return scalars.convert(b, best, dtype, n.out.buffer.dtype, self.lanes)
+        dtype, how = n.expr.dtype, n.combine
+        assert how is not None
+        if how == "add":
+            total = values[0]
+            for v in values[1:]:
+                total = scalars.combine(self.b, how, total, v, dtype, self.lanes)
+            return scalars.convert(self.b, total, dtype, n.out.buffer.dtype, self.lanes)
+        best, where = self._extremum("argmax" if how.endswith("max") or how == "maximum" else "argmin", values, dtype)
+        found, source = (where, "int32") if how.startswith("arg") else (best, dtype)
+        return scalars.convert(self.b, found, source, n.out.buffer.dtype, self.lanes)
+
+    def _extremum(self, kind: str, values: list[ir.Value], dtype: str) -> tuple[ir.Value, ir.Value]:
+        """The best of some values and its place among them, for a pool and for its gradient's sake at once."""
+        key = (kind, *map(id, values))
+        if key not in self.extrema:
+            best, where = values[0], constant(0, "int32", self.lanes)
+            for d, v in enumerate(values[1:], 1):
+                wins = beats(self.b, kind, v, best, dtype)
+                best = self.b.select(wins, v, best)
+                where = self.b.select(wins, constant(d, "int32", self.lanes), where)
+            self.extrema[key] = best, where
+        return self.extrema[key]
 
     def _value(self, e: Expr, here: Any, d: int, f: ir.Value, place: ir.Value, mask: ir.Value | None) -> ir.Value:
         """A tail's expression for the result ``d`` of each window."""

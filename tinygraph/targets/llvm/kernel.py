@@ -35,6 +35,7 @@ from tinygraph.targets.llvm.looptree import (
 from tinygraph.targets.llvm.memory import Memory
 from tinygraph.targets.llvm.reductions import TERMS, Reductions, emptied_at, reduced
 from tinygraph.targets.llvm.scalars import I1, I8, I32, I64, PTR, constant, splat
+from tinygraph.targets.llvm.transposed import Transposition, Turn, turn
 from tinygraph.targets.llvm.windows import recognise
 from tinygraph.targets.llvm.winograd import WinogradPrinter, suits
 
@@ -115,24 +116,29 @@ class KernelPrinter(Reductions, Memory, Draws):
     def _arrange(self, nests: Sequence[Nest]) -> None:
         """Decide on the loops of nests."""
         self.tree: Any = build(nests, self.group.outer)
-        self.tiled = self._schedules(self.tree, self.bits)
-        choose_vector_axes(self.tree, self.lanes, set(self.tiled))
+        self.tiled: dict[Nest, tiles.Schedule] = {}
+        self.turned: dict[Nest, Turn] = {}
+        # what a convolution leaves is printed within its samples' loop
+        inside = [c for node in self.tree for c in getattr(node, "children", [])]
+        self._schedule(inside if self.convolution else self.tree, self.bits)
+        choose_vector_axes(self.tree, self.lanes, {*self.tiled, *self.turned})
         if not self.tiled and not self.convolution:
             self.lanes *= columns(self.tree, self.lanes, 32 if self.bits == 512 else 16)
 
-    def _schedules(self, nodes: Sequence[Loop | Leaf], bits: int) -> dict[Nest, tiles.Schedule]:
-        """How to print the contractions, from where they share no loop with other nests."""
-        found: dict[Nest, tiles.Schedule] = {}
+    def _schedule(self, nodes: Sequence[Loop | Leaf], bits: int) -> None:
+        """How to print the contractions, and the copies that turn rows into columns, where they share no loop."""
         for node in nodes:
             if isinstance(node, Leaf):
                 continue
             if len(node.nests) > 1:
-                found.update(self._schedules(node.children, bits))
+                self._schedule(node.children, bits)
                 continue
-            s = tiles.schedule(node.nests[0], node.depth, bits)
+            nest = node.nests[0]
+            s, t = tiles.schedule(nest, node.depth, bits), turn(nest, node.depth, bits)
             if s is not None:
-                found[node.nests[0]] = s
-        return found
+                self.tiled[nest] = s
+            elif t is not None:
+                self.turned[nest] = t
 
     def _lanes(self, bits: int) -> int:
         widest = 4
@@ -281,6 +287,11 @@ class KernelPrinter(Reductions, Memory, Draws):
             nest = node.nests[0]
             span = (self.begin, self.end) if parallel else (None, None)
             Contraction(self, nest, node.depth, self.tiled[nest]).print(*span)
+            return
+        if len(node.nests) == 1 and node.nests[0] in self.turned:
+            nest = node.nests[0]
+            span = (self.begin, self.end) if parallel else (None, None)
+            Transposition(self, nest, node.depth, self.turned[nest]).print(*span)
             return
         saved = dict(self.values), dict(self.offsets)
         self._hoist(node)

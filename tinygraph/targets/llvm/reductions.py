@@ -207,8 +207,7 @@ def beats(b: ir.IRBuilder, kind: str, x: ir.Value, y: ir.Value, dtype: str) -> i
     """Whether ``x`` beats ``y`` for argmax or argmin; a nan beats all but a nan."""
     sign = ">" if kind == "argmax" else "<"
     if dtype[0] == "f":
-        nan_x, nan_y = b.fcmp_unordered("uno", x, x), b.fcmp_unordered("uno", y, y)
-        return b.or_(b.fcmp_ordered(sign, x, y), b.and_(nan_x, b.not_(nan_y)))
+        return b.and_(b.fcmp_unordered(sign, x, y), b.fcmp_ordered("ord", y, y))
     if dtype == "bool":
         return b.and_(x, b.not_(y)) if kind == "argmax" else b.and_(b.not_(x), y)
     return (b.icmp_signed if scalars.is_signed(dtype) else b.icmp_unsigned)(sign, x, y)
