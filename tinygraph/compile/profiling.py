@@ -24,8 +24,8 @@ from tinygraph.program.titles import main_op, title
 class Entry:
     """One instruction of one program, summed over its runs.
 
-    ``label``: the ops that it computes; ``op``: the class of that which takes the most operations. ``flops`` (by the type of
-    number in ``typed_flops``) and ``bytes`` are those of one run; ``touched``: of how many different bytes these are.
+    ``label``: the ops that it computes; ``op``: the class of that which takes the most operations. ``flops`` (by the
+    type of number in ``typed_flops``) and ``bytes`` are those of one run; ``touched``: of how many different bytes.
     """
 
     label: str
@@ -127,8 +127,7 @@ class Profile:
     def by(self, key: Callable[[Entry], str]) -> list[tuple[str, int, float, int, int, float]]:
         """``(name, calls, seconds, flops, bytes, least possible seconds)`` summed by ``key``, the costliest first."""
         sums: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0, 0, 0.0])
-        entries = self.entries.values()
-        for e in (x for e in entries for x in (e.inner.values() or (e,))):
+        for e in (x for whole in self.entries.values() for x in (whole.inner.values() or (whole,))):
             row = sums[key(e)]
             row[0] += e.calls
             row[1] += e.seconds
@@ -153,12 +152,12 @@ class Profile:
         lines += [f"  pass {name:<18} {seconds * 1e3:9.2f} ms" for name, seconds in self.passes]
         steps = {"lower": max(self.lower_seconds - sum(self.steps.values()), 0.0), **self.steps}
         lines += [f"  step {name:<18} {seconds * 1e3:9.2f} ms" for name, seconds in steps.items()]
-        for title, key in (
+        for heading, key in (
             ("by instruction", lambda e: f"{_brief(e.label)}  {e.origin}"),
             ("by op class", lambda e: e.op),
             ("by line", lambda e: e.origin or "(none)"),
         ):
-            lines += ["", f"{title}:", f"  {'time':>10} {'%':>5} {'calls':>7} {'GFLOP/s':>8} {'GB/s':>7} {'roof':>5}"]
+            lines += ["", f"{heading}:", f"  {'time':>10} {'%':>5} {'calls':>7} {'GFLOP/s':>8} {'GB/s':>7} {'roof':>5}"]
             for row in self.by(key)[:top]:  # type: ignore[no-untyped-call]
                 lines.append(_row(*row, inside))
         return "\n".join(lines)

@@ -23,6 +23,7 @@ from tinygraph.program.instructions import (
     Nest,
     Program,
 )
+from tinygraph.program.titles import title
 from tinygraph.targets.llvm import machine as vm
 from tinygraph.targets.llvm import panels
 from tinygraph.targets.llvm.checked import CheckedWorkspace
@@ -64,6 +65,7 @@ class Call:
 
     library: Any
     slots: list[Any]
+    part: Group
 
 
 #: a kernel with the iterations, from the first up to the last, that one thread makes
@@ -125,18 +127,18 @@ class LlvmExecutable:
         self.machine = vm.machine()
         self.threads = threads
         self.param_index = {name: i for i, name in enumerate(program.params)}
-        #: contexts to build in each workspace: (positions in code of the context's address, table's numbers)
-        self.contexts: list[tuple[Sequence[int], list[Any]]] = []
+        #: contexts to build in each workspace: (positions in code of the context's address, table's numbers, for what)
+        self.contexts: list[tuple[Sequence[int], list[Any], Instruction]] = []
         self.code: list[int] = []
         #: rows of the loop being printed that threads share, 0 outside of such loops; where in the code these begin
         self.rows = 0
         self.shares: list[int] = []
         self.origin_of: dict[int, Instruction] = {}
-        self.texts: list[tuple[str, Any]] = []
+        #: the libraries that the code calls, with what each of them is for
+        self.texts: dict[Any, list[str]] = {}
         self.scratch = 0
         self.uses_blas = False
         self.work = 0
-        self._keep: list[Any] = []
         #: what a failing kernel reports the number of: buffers as in the table, then sizes that indices are checked
         #: against, and buffers that kernels keep in scratch memory
         self.bounds: list[Any] = []
@@ -149,7 +151,7 @@ class LlvmExecutable:
         self.record = program.profile.register(program) if program.profile is not None else None
         #: whether each instruction is a step of its own: ``steps`` then has a list for each
         self.apart = self.record is not None or checked
-        #: for profiles: the kernels of each loop that is native: where in the code, the instruction, the rows of a share
+        #: for profiles, of each native loop the kernels: where in the code, the instruction, the rows of a share
         self.timed: dict[int, list[tuple[int, Instruction, int]]] = {}
         if not self.apart:
             self.steps = self._block(program.instructions)
@@ -260,12 +262,10 @@ class LlvmExecutable:
                 self._own_product(OwnProduct(product, shape, self.checked), product.work, g)
                 return
             self.uses_blas = True
-            library = load(product_text(product.dtype, self.checked))
-            self.texts.append((g.label, library))
             grain = 0
             if product.work > _LARGE_PRODUCT and self.threads > 1:
                 grain = max(1, -(-product.rows // self.threads))
-            self._kernel(library, product.slots, product.rows, grain, g)
+            self._kernel(load(product_text(product.dtype, self.checked)), product.slots, product.rows, grain, g)
             self.work += product.work // 8
             return
         printed, library = self._printed(g)
@@ -284,7 +284,6 @@ class LlvmExecutable:
         """A group's kernel, and the library that it is in."""
         printed, digest = kernel(g, _engine(), self.checked)
         library = load(printed.text, digest)
-        self.texts.append((g.label, library))
         self.scratch = max(self.scratch, printed.scratch)
         self.work += self._weight(g)
         return printed, library
@@ -292,7 +291,8 @@ class LlvmExecutable:
     def _shares(self, part: Group, whole: Group) -> list[Share]:
         """A part of a group in shares of about as many bytes as those of the other parts."""
         printed, library = self._printed(part)
-        call = Call(library, printed.slots)
+        self._show(title(part), library)
+        call = Call(library, printed.slots, part)
         if not printed.parallel:
             return [(call, 0, 1)]
         most = max(cost(whole)[1] // (4 * self.threads), _SHARE_BYTES)
@@ -311,20 +311,17 @@ class LlvmExecutable:
             here = self._instruction(one.library.address("kernel"), 0, first, last)
             positions.setdefault(one, []).append(here + 1)
         for one, places in positions.items():
-            self._keep.append(one.library)
-            self.contexts.append((places, one.slots))
+            self.contexts.append((places, one.slots, one.part))
         self.code[at + 3] = len(self.code)
 
     def _own_product(self, p: OwnProduct, work: int, g: Group) -> None:
         library = load(p.text)
-        self.texts.append((g.label, library))
         self.scratch = max(self.scratch, p.scratch)
         self.work += work // 8
         self._kernel(library, p.slots, p.panels, int(work > _LARGE_PRODUCT and self.threads > 1), g)
 
     def _packed(self, i: Packed) -> None:
         library = load(panels.product_text(i.nest.dtype, i.pack.shape, i.nest.accumulate, self.checked))
-        self.texts.append((i.label, library))
         self.work += i.nest.points // 8
         rows = i.matrices.rows
         large = i.nest.points > _LARGE_PRODUCT and self.threads > 1
@@ -332,7 +329,6 @@ class LlvmExecutable:
 
     def _pooled(self, i: PooledGradient) -> None:
         library = load(i.text(self.checked))
-        self.texts.append((i.label, library))
         self.scratch = max(self.scratch, i.scratch)
         self.work += i.work
         shared = self.threads > 1 and i.work > _SERIAL_BELOW
@@ -340,11 +336,17 @@ class LlvmExecutable:
         self._kernel(library, i.slots(), i.extent, grain, i)
 
     def _kernel(self, library: Any, slots: list[Any], extent: int, grain: int, i: Instruction) -> None:
-        self._keep.append(library)
+        self._show(title(i), library)
         unit = extent // self.rows if self.rows else 0
         at = self._instruction(vm.KERNEL, library.address("kernel"), 0, extent, grain, unit)
         self.origin_of[at] = i
-        self.contexts.append(([at + 2], slots))
+        self.contexts.append(([at + 2], slots, i))
+
+    def _show(self, name: str, library: Any) -> None:
+        """Keep a library, and show it under this name among others."""
+        names = self.texts.setdefault(library, [])
+        if name not in names:
+            names.append(name)
 
     def _shared_loop(self, i: Loop) -> None:
         """A loop whose rows the threads share out; one whose rows depend on each other runs its kernels in parallel."""
@@ -381,7 +383,7 @@ class LlvmExecutable:
         setter = 0
         if i.body_params:
             library = load(setter_text(i.body_params, self.param_index))
-            self._keep.append(library)
+            self._show(f"{title(i)} (what changes from step to step)", library)
             setter = library.address("kernel")
         limit = self.table_index[i.limit.buffer] + 1 if i.limit is not None else 0
         head = self._instruction(vm.LOOP, counter, i.steps, 0, setter, limit, int(i.backwards), left)
@@ -422,11 +424,11 @@ class LlvmExecutable:
         return len(self.bounds) - 1
 
     def source(self, kind: str = "ir") -> str:
-        """The kernels: ``"ir"`` as printed, ``"optimised"``, or ``"asm"``."""
+        """The kernels, each after what it is for: ``"ir"`` as printed, ``"optimised"``, or ``"asm"``."""
         parts = []
-        for label, library in self.texts:
+        for library, names in self.texts.items():
             text = library.asm_text() if kind == "asm" else library.ir_text(optimized=kind == "optimised")
-            parts.append(f"; {label}\n{text}")
+            parts.append("".join(f"; {name}\n" for name in names) + text)
         return "\n".join(parts)
 
     def failed_at(self, error: BaseException) -> Any:

@@ -2,8 +2,8 @@
 
 A program is a vector of 64-bit numbers, eight to an instruction:
 
-    1  kernel     function, context, iterations, grain (0: serial), iterations in a row of a share (0 outside of shares),
-                  0 or one more than how often it ran (how many rows, in shares), the processor's ticks meanwhile
+    1  kernel     function, context, iterations, grain (0: serial), iterations in a row of a share (0 outside of
+                  shares), 0 or one more than how often it ran (how many rows, in shares), ticks of the processor's clock
     2  loop       counter (a parameter's index), steps, address behind the loop, function that sets parameters or 0,
                   limit on the steps (buffer + 1 or 0), whether it counts down, steps left (a parameter's index; the
                   next one holds the steps taken)
@@ -23,8 +23,9 @@ of a program hands over one record of 64-bit numbers,
     the table, the type that they must have, then the arrays themselves: the addresses of NumPy's objects
 
 and the machine reads from those objects where their data lie. A kernel's context is a vector of 64-bit numbers: the
-table of buffers, the parameters, the kernel's own table of sizes, scratch memory, its size for one thread, and the
-error record (0 or 1, the index that was out of range, the size it was out of, the number of the check).
+table of buffers, the parameters, the kernel's own table of sizes, scratch memory, its size for one thread, the error
+record (what happened or 0, the index that was out of range, the size it was out of, the number of the check, the table
+of sizes of the kernel that checked), and for checked kernels the buffers' extents.
 """
 
 from __future__ import annotations
