@@ -60,7 +60,7 @@ class CheckedWorkspace(Workspace):
         for b in x.plan.offsets:
             self.arrays[x.table_index[b]].view(np.uint8)[...] = 255
         for b, array in zip(x.call_printer.given, arrays, strict=True):
-            if b.dtype != "object":
+            if isinstance(array, np.ndarray):  # what is none is refused when the call starts
                 self._set_extent(x.table_index[b], array)
             if b.kind in ("output", "update"):
                 self.guarded.append((b, array.base, GUARD))

@@ -2,9 +2,9 @@
 
 All printers of kernels emit their accesses with a :class:`Builder` and tell it what the pointers are that they start
 from. In checked kernels that is a :class:`CheckedBuilder`. An access that would leave its memory is recorded (what it
-is, the distance from the memory's first byte, the size in bytes, the number of the buffer) and the kernel returns
-without doing it; kernels that start later, in this thread or another, return at once. A checked kernel in which an
-access starts from a pointer of which nothing has been told is not printed at all.
+is, the distance from the memory's first byte, the size in bytes, the number of the buffer, the kernel's table) and the
+kernel returns without doing it; kernels that start later, in this thread or another, return at once. A checked kernel
+in which an access starts from a pointer of which nothing has been told is not printed at all.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from tinygraph.targets.llvm.scalars import I64, PTR
 BAD_INDEX, BAD_READ, BAD_WRITE = 1, 2, 3
 #: the error record's number for scratch memory, which is in no buffer
 SCRATCH = -1
-#: entries of a kernel's context: scratch memory, the error record, and the buffers' extents: first and last address + 1
-_SCRATCH, _ERROR, _EXTENTS = 3, 5, 6
+#: entries of a kernel's context: its table of numbers, scratch memory, the error record, and the buffers' extents: first
+#: and last address + 1
+_TABLE, _SCRATCH, _ERROR, _EXTENTS = 2, 3, 5, 6
 #: intrinsics that are given addresses and access nothing that a program could tell
 _HARMLESS = ("llvm.prefetch.", "llvm.lifetime.")
 
@@ -161,8 +162,9 @@ class CheckedBuilder(Builder):
         behind = scalars.intrinsic(self, "ctlz", [used, no], bits)
         size = ir.Constant(I64, _bytes(kind.element))
         start = self.ptrtoint(at, I64)
-        first = self.add(start, self.mul(self.zext(before, I64), size))
-        lanes = self.sub(ir.Constant(I64, kind.count), self.zext(behind, I64))
+        number = self.zext if kind.count < 64 else self.trunc
+        first = self.add(start, self.mul(number(before, I64), size))
+        lanes = self.sub(ir.Constant(I64, kind.count), number(behind, I64))
         some = self.icmp_unsigned("!=", used, ir.Constant(bits, 0))
         self._compare(first, self.add(start, self.mul(lanes, size)), some, extent, writes)
 
@@ -195,9 +197,10 @@ def _report(module: ir.Module) -> ir.Function:
     b = ir.IRBuilder(f.append_basic_block("entry"))
     context, kind, first, low, high, number = f.args
     error = b.load(b.gep(context, [ir.Constant(I64, _ERROR)], source_etype=I64), typ=PTR)
+    table = b.load(b.gep(context, [ir.Constant(I64, _TABLE)], source_etype=I64), typ=I64)
     taken = b.cmpxchg(error, ir.Constant(I64, 0), kind, "acq_rel", "acquire")
     with b.if_then(b.extract_value(taken, 1)):
-        for k, v in enumerate((b.sub(first, low), b.sub(high, low), number), 1):
+        for k, v in enumerate((b.sub(first, low), b.sub(high, low), number, table), 1):
             b.store(v, b.gep(error, [ir.Constant(I64, k)], source_etype=I64))
     b.ret_void()
     return f

@@ -154,7 +154,7 @@ class _Fixed:
         size = -(-found.columns // shape.width) * shape.width * shape.lines(found.inner)
         buffer = Buffer(1 + max(b.id for b in self.program.buffers), nest.dtype, size, "temp")
         pack = Pack(found.right, found.inner, found.columns, found.right_steps, shape, buffer, origin=g.origin,
-                    label=g.label)  # fmt: skip
+                    label=g.label, source=nest.source)  # fmt: skip
         known = next((p for p in self.packs if p.key == pack.key), None)
         if known is None:
             self.packs.append(pack)

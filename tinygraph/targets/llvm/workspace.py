@@ -87,9 +87,11 @@ class CallPrinter:
             name = self.names[r.buffer] = f"x{len(self.names)}"
             self.space[f"d_{r.dtype}"] = np.dtype(r.dtype)
             maker = "empty("
-            if kind == "update" and not self.x.checked:
+            if self.x.checked:
+                pass  # between guards of its own
+            elif kind == "update":
                 maker = f"fresh({k}, "
-            elif kind == "output" and is_big(r.shape, r.dtype):
+            elif is_big(r.shape, r.dtype):
                 maker = f"result({k}, "
             lines.append(f"{name} = {maker}{r.shape}, d_{r.dtype})")
         return lines
@@ -147,9 +149,11 @@ class Workspace:
             self.arrays[k] = buf.data.reshape(-1)
             self.table[k] = address_of(self.arrays[k])
         self.params = np.zeros(len(x.param_index) + 1, dtype=np.int64)
-        self.error = np.zeros(4, dtype=np.int64)
+        self.error = np.zeros(5, dtype=np.int64)
         self.code = np.array(x.code or [vm.STOP, *[0] * 7], dtype=np.int64)
         self.kept: list[np.ndarray] = []
+        #: whose kernel reads the table of numbers at an address
+        self.reader_of: dict[int, Instruction] = {}
         self._contexts(base + peak)
         self._print()
 
@@ -159,13 +163,14 @@ class Workspace:
 
     def _contexts(self, scratch: int) -> None:
         x = self.x
-        for positions, slots in x.contexts:
+        for positions, slots, i in x.contexts:
             numbers = np.array([self._number(s) for s in slots] or [0], dtype=np.int64)
             context = np.array(
                 [address_of(self.table), address_of(self.params), address_of(numbers), scratch, x.scratch,
                  address_of(self.error), self._extents()], dtype=np.int64,
             )  # fmt: skip
             self.kept += [numbers, context]
+            self.reader_of[address_of(numbers)] = i
             self.code[list(positions)] = address_of(context)
 
     def _extents(self) -> int:
@@ -289,13 +294,13 @@ class Workspace:
         """The machine stopped at an instruction: a bad index, or Ctrl-C."""
         if not self.error[0]:
             raise KeyboardInterrupt
-        kind, bad, size, check = (int(v) for v in self.error)
+        kind, bad, size, check, table = (int(v) for v in self.error)
         self.error[:] = 0
         i, bound = self.x.origin_of.get(at), self.x.bounds[check] if check >= 0 else None
         error: Any = IndexOutOfRange(f"index {bad} is out of range for a dimension of size {size}")
         if kind != BAD_INDEX:
             what = "write" if kind == BAD_WRITE else "read"
-            i = _accessing(i, what, bound)
+            i = _accessing(self.reader_of.get(table, i), what, bound)
             where = "scratch memory" if bound is None else described(bound)
             error = OutOfBuffer(
                 f"{getattr(i, 'label', '')}: a {what} {bad} bytes from the start of {where} of {size} bytes"
