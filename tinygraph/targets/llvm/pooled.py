@@ -17,20 +17,15 @@ from typing import Any
 from tinygraph.program.contraction import is_contraction
 from tinygraph.program.expr import Access, Expr, const, load
 from tinygraph.program.instructions import Buffer, Instruction, Nest, Program
-from tinygraph.targets.llvm.pooled_kernels import (
-    Geometry,
-    Lines,
-    Pooled,
-    inputs_text,
-    sample_size,
-    scratch_size,
-    weights_text,
-)
+from tinygraph.targets.llvm.pooled_geometry import Geometry, Lines, Pooled
+from tinygraph.targets.llvm.pooled_kernels import inputs_text, scratch_size, weights_text
 
 #: points of a window from which on leaving out zeros pays
 _POINTS = 3
 #: neighbouring numbers of an image row that one gradient meets: below, vectors stay empty; above, code grows long
 _LEAST_RUN, _MOST_RUN = 4, 4096
+#: a packed image's places are numbers of 32 bits
+_MOST_NUMBERS = 2**31
 
 
 @dataclass(frozen=True)
@@ -232,7 +227,7 @@ def _geometry(
         pooled, lines, n.dtype, bits, size["g"], size["f"], size["c"], (size["y"], size["x"]), (size["k"], size["l"]),
         (steps["y"], steps["x"]), (steps["k"], steps["l"]), (grid[0], grid[1]),
     )  # fmt: skip
-    return g, (units[0], units[1])
+    return (g, (units[0], units[1])) if g.sample < _MOST_NUMBERS else None
 
 
 # -- replacing ---------------------------------------------------------------------------------------------------------
@@ -257,8 +252,8 @@ def _weights(program: Program, s: Spread, n: Nest, bits: int) -> list[Instructio
         return None
     g, units = found
     samples = n.extents[5]
-    size = sample_size(g)
-    packed = _buffer(program, n.dtype, samples * size + g.lanes)
+    packed = _buffer(program, n.dtype, samples * g.sample)
+    rest = Nest((samples, g.sample - g.used), "pp", const(0, n.dtype), Access(packed, g.used, (g.sample, 1)))
     sums = _buffer(program, n.dtype, g.groups * g.filters * g.taps[0] * g.lines.length)
     pack = _image_nest(g, samples, Access(packed, 0, ()), image, (image.strides[5], image.strides[0], image.strides[2]),
                        units, inward=True)  # fmt: skip
@@ -269,7 +264,7 @@ def _weights(program: Program, s: Spread, n: Nest, bits: int) -> list[Instructio
                               run)), n.dtype),
         n.out._replace(strides=n.out.strides[:5]),
     )  # fmt: skip
-    return [pack, PooledGradient("weights", g, s, packed, sums, samples), unpack]
+    return [pack, rest, PooledGradient("weights", g, s, packed, sums, samples), unpack]
 
 
 def _inputs(program: Program, s: Spread, n: Nest, bits: int) -> list[Instruction] | None:
@@ -286,9 +281,8 @@ def _inputs(program: Program, s: Spread, n: Nest, bits: int) -> list[Instruction
         return None
     g, units = found
     samples = n.extents[0]
-    size = sample_size(g)
     packed = _buffer(program, n.dtype, g.groups * g.taps[0] * g.filters * g.lines.length)
-    sums = _buffer(program, n.dtype, samples * size)
+    sums = _buffer(program, n.dtype, samples * g.sample)
     length, run = g.lines.length, g.lines.pitch
     clear = Nest((packed.size,), "p", const(0, n.dtype), Access(packed, 0, (1,)))
     w = weights.strides
@@ -312,7 +306,7 @@ def _image_nest(
 ) -> Nest:  # fmt: skip
     """A copy between an image, whose samples, groups and channels lie ``steps`` apart, and its packed form."""
     h, w = g.grid
-    packed = packed._replace(strides=(sample_size(g), h * g.row, 1, g.row, g.channels))
+    packed = packed._replace(strides=(g.sample, h * g.row, 1, g.row, g.channels))
     image = image._replace(strides=(*steps, *units))
     source, target = (image, packed) if inward else (packed, image)
     extents = (samples, g.groups, g.channels, h, w)
