@@ -2,7 +2,8 @@
 
 An entry is written to a temporary file and renamed, so readers see all of it or nothing and no lock is needed. It
 carries a checksum over its name and content: a damaged, truncated or foreign file counts as absent and is replaced.
-The directory may be deleted at any time. When it has grown past its bound, the entries not used for longest go.
+The directory may be deleted at any time. When it has grown past its bound, the entries not used for longest go; what
+several processes write between two looks, a twentieth of the bound each, may exceed it for that long.
 Trouble with the disk never stops a compilation; it is counted in the statistics and the code is made anew.
 """
 
@@ -23,6 +24,7 @@ FORMAT = 1
 MAGIC = b"TGOBJ\x00\x00" + bytes([FORMAT])
 HEADER = struct.Struct("<8sd32s")  # magic, seconds it took to make, checksum
 TRIM_TO = 0.8  # of the bound, so that trimming is rare
+LOOK_AFTER = 0.05  # of the bound, written since: other processes write too, unseen by this one
 STRAY_AGE = 3600.0  # seconds after which a temporary file has lost its writer
 
 
@@ -64,7 +66,7 @@ class ObjectCache:
         self.directory = base / f"objects-{FORMAT}"
         self.max_bytes = max_bytes
         self.statistics = CacheStatistics()
-        self._size: int | None = None  # bytes in the directory, as far as this process knows
+        self._written: int | None = None  # bytes that this process has written since it looked at all entries
         self._usable = max_bytes > 0
         self._checked = False
 
@@ -110,7 +112,7 @@ class ObjectCache:
         """Delete every entry."""
         for path in self._files():
             _delete(path)
-        self._size = None
+        self._written = None
 
     # ------------------------------------------------------------------ files
 
@@ -148,14 +150,15 @@ class ObjectCache:
             return []
 
     def _grow(self, by: int) -> None:
-        """Count the new bytes; past the bound look at the real sizes and trim."""
-        if self._size is not None:
-            self._size += by
-        if self._size is None or self._size > self.max_bytes:
-            self._size = self._trim()
+        """Count the new bytes; look at the real sizes at first, and after every few."""
+        if self._written is not None:
+            self._written += by
+        if self._written is None or self._written > self.max_bytes * LOOK_AFTER:
+            self._trim()
+            self._written = 0
 
-    def _trim(self) -> int:
-        """Delete the entries not used for longest, if all together are too large; the bytes that remain."""
+    def _trim(self) -> None:
+        """Delete the entries not used for longest, if all together are too large."""
         entries = []
         newest = 0.0
         for path in self._files():
@@ -170,13 +173,12 @@ class ObjectCache:
                 _delete(path)
         total = sum(size for _, size, _ in entries)
         if total <= self.max_bytes:
-            return total
+            return
         for _, size, path in sorted(entries, key=lambda entry: entry[0]):
             if total <= self.max_bytes * TRIM_TO:
                 break
             _delete(path)
             total -= size
-        return total
 
 
 def _pack(key: str, content: bytes, seconds: float) -> bytes:

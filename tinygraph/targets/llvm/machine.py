@@ -3,7 +3,7 @@
 A program is a vector of 64-bit numbers, eight to an instruction:
 
     1  kernel     function, context, iterations, grain (0: serial), iterations in a row of a share (0 outside of
-                  shares), 0 or one more than how often it ran (how many rows, in shares), ticks of the processor's clock
+                  shares), 0 or one more than how often it ran (how many rows, in shares), ticks of the clock
     2  loop       counter (a parameter's index), steps, address behind the loop, function that sets parameters or 0,
                   limit on the steps (buffer + 1 or 0), whether it counts down, steps left (a parameter's index; the
                   next one holds the steps taken)
