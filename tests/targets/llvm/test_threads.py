@@ -208,6 +208,17 @@ def test_size_zero_means_the_cpus_of_the_affinity_mask(pool):
     assert pool.size == available_cpus()
 
 
+def test_a_machine_of_more_processors_than_the_table_has_room_for_uses_as_many_as_fit(pool, monkeypatch):
+    monkeypatch.setattr("tinygraph.targets.llvm.threads.available_cpus", lambda: 1000)
+    pool.resize(0)
+    assert pool.size == MAX_THREADS and pool.at_least(1000) == MAX_THREADS
+
+
+def test_a_program_may_ask_for_more_threads_but_takes_none_away(pool):
+    assert pool.at_least(6) == 6 and pool.size == 6
+    assert pool.at_least(2) == 2 and pool.size == 6
+
+
 @pytest.mark.parametrize("threads", [-1, MAX_THREADS + 1])
 def test_a_size_out_of_range_is_refused(pool, threads):
     with pytest.raises(InvalidValue, match=f"threads: expected 0 to {MAX_THREADS}, got {threads}"):

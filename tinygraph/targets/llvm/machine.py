@@ -1,6 +1,7 @@
 """A small machine, itself native code, that runs a program's kernels one after the other.
 
-A program is a vector of 64-bit numbers, eight to an instruction:
+A program is a vector of 64-bit numbers: eight of which the second says how many threads it may use (it has scratch
+memory for so many), then eight to an instruction:
 
     1  kernel     function, context, iterations, grain (0: serial), iterations in a row of a share (0 outside of
                   shares), 0 or one more than how often it ran (how many rows, in shares), ticks of the clock
@@ -130,6 +131,8 @@ define internal i64 @run(ptr %code, i64 %first, ptr %params, ptr %table, ptr %er
 entry:
   %own = alloca [7 x i64], align 64
   %task = alloca [7 x i64], align 64
+  %threads_at = getelementptr i64, ptr %code, i64 1
+  %threads = load i64, ptr %threads_at
   br label %next
 next:
   %pc = phi i64 [%first, %entry], [%following, %proceed], [%x3, %skip], [%x1, %again], [%x4, %behind], [%x3, %passed]
@@ -187,7 +190,7 @@ alone:
   call void %f(ptr %c, i64 0, i64 %x3, i64 0)
   br label %ran
 shared:
-  %r = call i32 @tinygraph_parallel_for(ptr %f, ptr %c, i64 %x3, i64 %x4, i64 0, ptr %stop)
+  %r = call i32 @tinygraph_parallel_for(ptr %f, ptr %c, i64 %x3, i64 %x4, i64 %threads, ptr %stop)
   br label %ran
 ran:
   %done = phi i64 [%rows_done, %rows], [1, %alone], [1, %shared]
@@ -222,7 +225,7 @@ sharing:
   store ptr %error, ptr %task5
   %task6 = getelementptr i64, ptr %task, i64 6
   store ptr %stop, ptr %task6
-  %r2 = call i32 @tinygraph_parallel_for(ptr @share, ptr %task, i64 %x2, i64 %x3, i64 0, ptr %stop)
+  %r2 = call i32 @tinygraph_parallel_for(ptr @share, ptr %task, i64 %x2, i64 %x3, i64 %threads, ptr %stop)
   %e2 = load i64, ptr %error
   %flag2 = load volatile i32, ptr %stop
   %wide2 = zext i32 %flag2 to i64
@@ -237,7 +240,7 @@ together:
   %apart = icmp ne i64 %x2, 0
   br i1 %apart, label %by_threads, label %in_turn
 by_threads:
-  %r3 = call i32 @tinygraph_parallel_for(ptr @together, ptr %calls, i64 %x1, i64 1, i64 0, ptr %stop)
+  %r3 = call i32 @tinygraph_parallel_for(ptr @together, ptr %calls, i64 %x1, i64 1, i64 %threads, ptr %stop)
   br label %finished_together
 in_turn:
   call void @together(ptr %calls, i64 0, i64 %x1, i64 %thread)

@@ -7,7 +7,8 @@ Native code calls (see :func:`declare_parallel_for`)
 which runs ``body(context, begin, end, thread)`` over chunks ``[begin, end)`` of ``[0, n)`` and returns when all are
 done. Chunks start at multiples of ``grain`` and are ``grain`` long but for the last, whatever the number of threads,
 so partial results kept per chunk (``begin / grain``) give the same sum each time. ``thread`` is below ``threads``
-(0: the size of the pool) and differs between bodies running at the same time; the caller takes part as thread 0.
+(0, or more than that: the size of the pool) and differs between bodies running at the same time; the caller takes
+part as thread 0.
 
 ``stop`` is null or points to an int32: once it is not zero no further chunk is begun and the call returns 1 instead
 of 0. A body that runs for long reads it too. :meth:`Pool.interruptible` lets Ctrl-C set such a flag.
@@ -110,11 +111,18 @@ class Pool:
 
     def resize(self, threads: int) -> None:
         """Let loops that start from now on use this many threads; 0 means every CPU of the affinity mask."""
-        threads = threads or available_cpus()
+        threads = threads or min(available_cpus(), MAX_THREADS)
         if not 1 <= threads <= MAX_THREADS:
             raise InvalidValue(f"threads: expected 0 to {MAX_THREADS}, got {threads}")
         self._size = threads
         self._configure(threads, self._spins, getattr(signal, "SIG_SETMASK", 0))
+
+    def at_least(self, threads: int) -> int:
+        """Let loops that ask for so many threads have them; how many of these they can have."""
+        threads = min(max(threads, 1), MAX_THREADS)
+        if threads > self._size:
+            self.resize(threads)
+        return threads
 
     @property
     def helpers(self) -> int:

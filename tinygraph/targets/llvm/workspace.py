@@ -150,7 +150,7 @@ class Workspace:
             self.table[k] = address_of(self.arrays[k])
         self.params = np.zeros(len(x.param_index) + 1, dtype=np.int64)
         self.error = np.zeros(5, dtype=np.int64)
-        self.code = np.array(x.code or [vm.STOP, *[0] * 7], dtype=np.int64)
+        self.code = np.array(x.code, dtype=np.int64)
         self.kept: list[np.ndarray] = []
         #: whose kernel reads the table of numbers at an address
         self.reader_of: dict[int, Instruction] = {}
