@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tinygraph.program.contraction import is_contraction
 from tinygraph.program.expr import Access, Expr, axis_index, const, postorder
 from tinygraph.program.instructions import Group, Nest
 from tinygraph.targets.numpy.random_words import Run, affine
 
 
 def collapsed(group: Group) -> Group:
-    """``group`` with shared axes merged where every nest allows it, and a lone nest's other axes too."""
+    """``group`` with axes merged where every nest that has them allows it.
+
+    Beside contractions, whose schedules go by the axes that they have, only those that all nests share.
+    """
     nests, outer = list(group.nests), group.outer
-    limit = outer if len(nests) > 1 else max(len(n.extents) for n in nests)
+    bound = len(nests) > 1 and any(is_contraction(n) for n in nests)
+    limit = outer if bound else max(len(n.extents) for n in nests)
     d = 0
     while d + 1 < limit:
-        if all(_can_merge(n, d) for n in nests):
+        apart = len(nests) > 1 and d + 1 == outer  # the last of the axes that are shared
+        if not apart and all(_can_merge(n, d) for n in nests if len(n.extents) > d):
             inside = d + 1 < outer
-            nests = [_merge(n, d) for n in nests]
+            nests = [_merge(n, d) if len(n.extents) > d else n for n in nests]
             limit -= 1
             outer -= inside
         else:

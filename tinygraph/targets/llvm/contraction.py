@@ -130,7 +130,7 @@ class Contraction:
         return out
 
     def _stride(self, a: Access, k: int) -> int:
-        return 0 if self.p._is_private(a.buffer) and k < self.p.group.outer else a.strides[k]
+        return 0 if k < self.p.fixed(a.buffer) else a.strides[k]
 
     # -- a tile of results ----------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tinygraph.lower.columns import reduce_columns_with_rows
 from tinygraph.lower.cost import cost
 from tinygraph.lower.fuse import fuse
 from tinygraph.lower.order import gather_results
@@ -122,6 +123,7 @@ class LlvmExecutable:
         sink_into_loops(program)
         resolve(program)
         fuse(program, may_group)
+        reduce_columns_with_rows(program)
         gather_results(program, reductions=True)
         self.program = program
         self.machine = vm.machine()

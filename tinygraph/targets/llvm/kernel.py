@@ -29,6 +29,7 @@ from tinygraph.targets.llvm.looptree import (
     columns,
     has_vector_above,
     moving_axes,
+    shared_by,
     unrolled,
     unstored,
 )
@@ -98,7 +99,7 @@ class KernelPrinter(Reductions, Memory, Draws):
         self._wide_private = has_vector_above(self.tree, group.outer)
         self.scratch = 0
         self.share = 1  # iterations of the first loop that belong together
-        self._places: dict[Buffer, int] = {}
+        self._fixed: dict[Buffer, int] = {}
         self._pointers: dict[Buffer, ir.Value] = {}
         self._numbers: dict[Any, ir.Value] = {}
         self.values: dict[int, ir.Value] = {}  # expression nodes computed so far
@@ -226,7 +227,7 @@ class KernelPrinter(Reductions, Memory, Draws):
 
     def stride(self, a: Access, k: int) -> ir.Value | None:
         """The stride of an access along an axis; None for 0."""
-        s = 0 if self._is_private(a.buffer) and k < self.group.outer else a.strides[k]
+        s = 0 if k < self.fixed(a.buffer) else a.strides[k]
         if s == 0:
             return None
         if s == 1:
@@ -238,6 +239,15 @@ class KernelPrinter(Reductions, Memory, Draws):
 
     def _is_private(self, buffer: Buffer) -> bool:
         return buffer in self.group.private
+
+    def fixed(self, buffer: Buffer) -> int:
+        """How many outer loops do not move accesses to a buffer: those for each of whose passes it is private."""
+        if not self._is_private(buffer):
+            return 0
+        if buffer not in self._fixed:
+            nests = {n for n in self.group.nests if any(a.buffer is buffer for a in self.accesses(n))}
+            self._fixed[buffer] = max(self.group.outer, shared_by(self.tree, nests))
+        return self._fixed[buffer]
 
     def pointer(self, buffer: Buffer) -> ir.Value:
         """Where the buffer starts."""
@@ -252,14 +262,14 @@ class KernelPrinter(Reductions, Memory, Draws):
         return self._pointers[buffer]
 
     def _private_pointer(self, buffer: Buffer) -> ir.Value:
-        """A place in the thread's scratch memory, large enough for one pass of the shared loops."""
-        low, high = 0, 0
+        """A place in the thread's scratch memory, large enough for one pass of the loops that its nests share."""
+        ends: list[int] = []
         for nest in self.group.nests:
             for a in [*nest.accesses(), nest.out]:
                 if a.buffer is buffer:
-                    reach = [s * (e - 1) for s, e in zip(a.strides, nest.extents, strict=True)][self.group.outer :]
-                    low = min(low, a.offset + sum(min(r, 0) for r in reach))
-                    high = max(high, a.offset + sum(max(r, 0) for r in reach))
+                    reach = [s * (e - 1) for s, e in zip(a.strides, nest.extents, strict=True)][self.fixed(buffer) :]
+                    ends += [a.offset + sum(min(r, 0) for r in reach), a.offset + sum(max(r, 0) for r in reach)]
+        low, high = min(ends), max(ends)
         start = self.scratch
         # with the vector axis among the shared loops every element is a vector: one value for each lane
         self.scratch += -(-((high - low + 1) * buffer.itemsize * self.lanes) // 64) * 64 + 64

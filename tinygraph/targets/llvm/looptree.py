@@ -199,6 +199,14 @@ def has_vector_above(nodes: Sequence[Loop | Leaf], depth: int) -> bool:
     )
 
 
+def shared_by(nodes: Sequence[Loop | Leaf], nests: set[Nest]) -> int:
+    """How many loops around the nests are common to all of them, down to one that is a vector axis."""
+    for node in nodes:
+        if isinstance(node, Loop) and not node.vector and nests <= set(node.nests):
+            return 1 + shared_by(node.children, nests)
+    return 0
+
+
 def columns(nodes: Sequence[Loop | Leaf], lanes: int, registers: int) -> int:
     """How many registers a vector should span: more than 1 where reductions run down columns of memory.
 

@@ -29,13 +29,14 @@ class Memory:
     _width: Any
     _in_lanes: Any
     _is_private: Any
+    fixed: Any
 
     def _vector_step(self, a: Access) -> int | None:
         """The access's stride along the vector axis, None outside of one or where it does not move."""
         if self.vector_depth is None or self.vector_depth >= len(a.strides):
             return None
         s = a.strides[self.vector_depth]
-        if self._is_private(a.buffer) and self.vector_depth < self.group.outer:
+        if self.vector_depth < self.fixed(a.buffer):
             s = 0
         return s or None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from tinygraph.lower.columns import results_of, total
 from tinygraph.program.contraction import is_product
 from tinygraph.program.expr import Access, Expr, axis_index, const, load, postorder
 from tinygraph.program.instructions import Buffer, Group, Instruction, Nest, Program, c_strides
@@ -27,22 +28,21 @@ def in_parts(i: Instruction, program: Program) -> Sequence[Instruction]:
     if nest.extents[k] < _PARTS:
         return [i]
     each, rest = divmod(nest.extents[k], _PARTS)
-    results = [e for e, kind in zip(nest.extents, nest.kinds, strict=True) if kind == "p"]
+    results = results_of(nest)
     count = _PARTS + (rest > 0)
     partial = Buffer(1 + max(b.id for b in program.buffers), nest.expr.dtype, count * prod(results), "temp")
     program.buffers.append(partial)
     made = [_part(nest, k, 0, each, _PARTS, partial, 0)]
     if rest:
         made.append(_part(nest, k, _PARTS * each, rest, 1, partial, _PARTS))
-    nests = [*made, _total(nest, partial, results, count)]
+    nests = [*made, total(nest, partial, results, count)]
     return [Group([n], int(n.kinds[0] == "p"), origin=n.origin, label=n.label) for n in nests]
 
 
 def _is_long(nest: Nest) -> bool:
     if nest.combine is None or nest.combine.startswith("arg") or nest.out.dynamic is not None or is_product(nest):
         return False
-    results = prod(e for e, kind in zip(nest.extents, nest.kinds, strict=True) if kind == "p")
-    return 0 < results < _RESULTS and nest.points * nest.expr.weight >= _WORK
+    return 0 < prod(results_of(nest)) < _RESULTS and nest.points * nest.expr.weight >= _WORK
 
 
 def _part(nest: Nest, k: int, start: int, each: int, count: int, partial: Buffer, place: int) -> Nest:
@@ -65,19 +65,10 @@ def _part(nest: Nest, k: int, start: int, each: int, count: int, partial: Buffer
                 memo[id(x)] = Expr(x.op, tuple(memo[id(a)] for a in x.args), x.dtype, x.attr)
         return memo[id(e)]
 
-    results = [e for e, kind in zip(nest.extents, nest.kinds, strict=True) if kind == "p"]
+    results = results_of(nest)
     steps = iter(c_strides(results))
     strides = tuple(next(steps) if kind == "p" else 0 for kind in nest.kinds)
     out = Access(partial, place * prod(results), (prod(results), *strides))
     extents = (count, *nest.extents[:k], each, *nest.extents[k + 1 :])
     return Nest(extents, "p" + nest.kinds, expression(nest.expr), out, nest.combine, origin=nest.origin,
                 source=nest.source, label=nest.label)  # fmt: skip
-
-
-def _total(nest: Nest, partial: Buffer, results: Sequence[int], count: int) -> Nest:
-    """The parts as one, into the nest's result."""
-    strides = tuple(s for s, kind in zip(nest.out.strides, nest.kinds, strict=True) if kind == "p")
-    out = nest.out._replace(strides=(*strides, 0))
-    parts = load(Access(partial, 0, (*c_strides(results), prod(results))), partial.dtype)
-    return Nest((*results, count), "p" * len(results) + "r", parts, out, nest.combine, nest.accumulate,
-                origin=nest.origin, source=nest.source, label=nest.label)  # fmt: skip
