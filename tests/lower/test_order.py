@@ -7,7 +7,9 @@ import tinygraph.tensor as T
 from tests.lower.test_fuse import lowered
 from tinygraph import Mode, function, grad, shared
 from tinygraph.lower.fuse import fuse
+from tinygraph.lower.order import reduce_soon
 from tinygraph.lower.plan import plan_memory
+from tinygraph.program.contraction import is_product
 from tinygraph.program.instructions import Group
 from tinygraph.program.text import program_text
 from tinygraph.updates import adam, momentum
@@ -87,3 +89,32 @@ def test_a_result_that_a_later_sum_reads_is_made_before_it():
     f = function([x], [h, T.sqr(h).mean()], updates=[(w, w - 0.5 * h)], mode=Mode(target="numpy"))
     a, b = f(np.zeros((3, 4)))
     assert (a == 1).all() and b == 1 and (w.get_value() == 1.5).all()
+
+
+def kinds(program):
+    """What each instruction is: a product, another map, or a reduction."""
+    nests = [i.nests[0] if isinstance(i, Group) else i for i in program.instructions]
+    return ["product" if is_product(n) else n.combine or "map" for n in nests]
+
+
+def with_sum(shape):
+    """Two products with the same matrix, and its sum last."""
+    x, w, v = T.matrix("x"), T.matrix("w"), T.matrix("v")
+    h = T.tanh(T.dot(x, w))
+    program = lowered([x, w, v], [T.dot(h, v), T.dot(v, w), h.sum(axis=0)], [shape] * 3)
+    fuse(program, lambda a, b: not is_product(a) and not is_product(b))
+    return program
+
+
+def test_a_sum_of_a_large_array_comes_right_behind_what_made_it():
+    program = with_sum((400, 400))
+    assert kinds(program) == ["product", "map", "product", "product", "add"]
+    reduce_soon(program)
+    assert kinds(program) == ["product", "map", "add", "product", "product"]
+
+
+def test_sums_of_small_arrays_stay_where_they_are():
+    program = with_sum((80, 80))
+    before = list(program.instructions)
+    reduce_soon(program)
+    assert program.instructions == before

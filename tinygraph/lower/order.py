@@ -1,4 +1,7 @@
-"""The order of instructions: what frees memory runs early, and what only makes results runs at the end, as one."""
+"""The order of instructions: what frees memory runs early, and what only makes results runs at the end, as one.
+
+Sums of large arrays run right behind what made these, while they are in the caches.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ _MANY = 2000
 #: memory, in bytes, that each gathered result may keep alive until the end; and where reductions are gathered too,
 #: which read whole gradients, if the largest live set allows it
 _KEPT_ALIVE, _KEPT_NEAR = 4096, 1 << 20
+#: bytes of an array from which on another instruction drives it out of the caches, and of results that do not
+_LARGE, _SMALL = 1 << 20, 1 << 16
 
 
 def arrange(program: Program) -> None:
@@ -69,6 +74,28 @@ def _is_final(g: Group, reductions: bool, keep: int) -> bool:
     if any(n.out.buffer.kind not in ("update", "output") and n.out.buffer not in g.private for n in g.nests):
         return False
     return sum(aligned(b.nbytes) for b in set(g.reads()) if b.kind == "temp") <= keep
+
+
+def reduce_soon(program: Program) -> None:
+    """Put reductions of large buffers right behind what wrote these."""
+    block: list[Instruction] = []
+    for i in program.instructions:
+        at, reads, writes = len(block), set(i.reads()), set(i.writes())
+        if _reduces(i):
+            while at and not writes & {*block[at - 1].reads()} and not (reads | writes) & {*block[at - 1].writes()}:
+                at -= 1
+            if not any(b in reads and b.nbytes >= _LARGE for b in (block[at - 1].writes() if at else ())):
+                at = len(block)
+        block.insert(at, i)
+    program.instructions = block
+
+
+def _reduces(i: Instruction) -> bool:
+    """Whether all that an instruction makes is small, by reductions of what it reads."""
+    nests = [i] if isinstance(i, Nest) else i.nests if isinstance(i, Group) and not i.parts else []
+    if not any(n.combine is not None and not is_contraction(n) for n in nests):
+        return False
+    return sum(b.nbytes for b in i.writes()) <= _SMALL
 
 
 def _dependencies(block: Sequence[Instruction]) -> list[set[int]]:

@@ -9,7 +9,7 @@ from typing import Any
 from tinygraph.lower.columns import reduce_columns_with_rows
 from tinygraph.lower.cost import cost
 from tinygraph.lower.fuse import fuse
-from tinygraph.lower.order import gather_results
+from tinygraph.lower.order import gather_results, reduce_soon
 from tinygraph.lower.picked import resolve
 from tinygraph.lower.plan import MemoryPlan, plan_memory
 from tinygraph.lower.sink import sink_into_loops
@@ -145,6 +145,7 @@ class LlvmExecutable:
         #: against, and buffers that kernels keep in scratch memory
         self.bounds: list[Any] = []
         program.instructions = [p for i in program.instructions for p in in_parts(self._prepared(i), program)]
+        reduce_soon(program)
         pack_products(program, _engine().target.vector_bits)
         self.plan: MemoryPlan = plan_memory(program)
         self.table_index = {b: k for k, b in enumerate(program.buffers)}
