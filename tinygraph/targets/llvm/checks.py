@@ -20,8 +20,8 @@ from tinygraph.targets.llvm.scalars import I64, PTR
 BAD_INDEX, BAD_READ, BAD_WRITE = 1, 2, 3
 #: the error record's number for scratch memory, which is in no buffer
 SCRATCH = -1
-#: entries of a kernel's context: its table of numbers, scratch memory, the error record, and the buffers' extents: first
-#: and last address + 1
+#: entries of a kernel's context: its table of numbers, scratch memory, the error record, and the buffers' extents, each
+#: the first address and the one behind the last
 _TABLE, _SCRATCH, _ERROR, _EXTENTS = 2, 3, 5, 6
 #: intrinsics that are given addresses and access nothing that a program could tell
 _HARMLESS = ("llvm.prefetch.", "llvm.lifetime.")

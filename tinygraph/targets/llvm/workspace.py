@@ -119,9 +119,10 @@ def described(b: Buffer) -> str:
 
 
 def _accessing(i: Any, what: str, buffer: Buffer | None) -> Any:
-    """The nest of a group that reads or writes a buffer, as far as it can be told."""
-    nests = [n for n in getattr(i, "nests", ()) if buffer in (n.writes() if what == "write" else n.reads())]
-    return next((n for n in nests if n.source is not None), i)
+    """The nest of a group that reads or writes a buffer, as far as it can be told, or one that has a line."""
+    nests = [n for n in getattr(i, "nests", ()) if n.source is not None]
+    those = [n for n in nests if buffer in (n.writes() if what == "write" else n.reads())]
+    return next(iter([*those, *nests]), i)
 
 
 def _list(names: Any) -> str:
