@@ -71,3 +71,8 @@ def test_errors_name_what_was_expected_and_what_came(value, message):
 def test_unknown_dtypes_list_the_known_ones():
     with pytest.raises(TypeMismatch, match="unsupported dtype 'complex64'; supported are bool"):
         TensorType("complex64", ())
+
+
+def test_dtypes_that_are_strings_of_numpy_become_plain_ones():
+    made = TensorType(np.array(["float32"])[0], (2,))
+    assert made == TensorType("float32", (2,)) and type(made.dtype) is str

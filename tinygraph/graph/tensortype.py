@@ -205,7 +205,7 @@ def _dimension(d: int | bool | None) -> int | None:
 
 def _dtype_name(dtype: Any) -> str:
     if isinstance(dtype, str) and dtype in DTYPES:
-        return dtype
+        return str(dtype)  # not a str of NumPy's, whose repr is no literal
     if isinstance(dtype, str) and dtype == "floatX":
         from tinygraph.config import config
 

@@ -129,7 +129,7 @@ def border_pads(name: str, border_mode: Any, rank: int) -> tuple[Pad, ...]:
                 f"{name}: border_mode must be 'valid', 'full', 'half', an integer, integers for each dimension, or"
                 f" (before, after) pairs; got {border_mode!r}"
             )
-        return (border_mode,) * rank
+        return (str(border_mode),) * rank
     if isinstance(border_mode, (tuple, list)):
         if len(border_mode) != rank:
             raise InvalidValue(f"{name}: border_mode needs {rank} entries, got {border_mode!r}")
