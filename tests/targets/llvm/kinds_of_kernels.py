@@ -74,9 +74,9 @@ def draws():
 @kind
 def products_by_blas():
     x, y, u, v = T.fmatrix("x"), T.fmatrix("y"), T.dtensor3("u"), T.dtensor3("v")
-    w = shared(drawn(150, 170))
+    w = shared(drawn(16, 400))
     outs = [T.dot(x, y), T.dot(y.T, x.T), T.batched_dot(u, v)]
-    values = [drawn(150, 160), drawn(160, 170), drawn(3, 9, 8, dtype="float64"), drawn(3, 8, 10, dtype="float64")]
+    values = [drawn(16, 600), drawn(600, 400), drawn(3, 9, 8, dtype="float64"), drawn(3, 8, 10, dtype="float64")]
     return made([x, y, u, v], outs, [(w, w + T.dot(x, y))]), values, [w]
 
 
@@ -84,7 +84,8 @@ def products_by_blas():
 def products_of_our_own():
     x, y = T.fmatrix("x"), T.fmatrix("y")
     w = shared(drawn(64, 301))
-    return made([x, y], T.dot(x, y.T), [(w, w - T.dot(x, y.T))]), [drawn(64, 300), drawn(301, 300)], [w]
+    outs = [T.dot(x, y.T), T.dot(y, x.T), T.dot(x.T, x)]
+    return made([x, y], outs, [(w, w - T.dot(x, y.T))]), [drawn(64, 300), drawn(301, 300)], [w]
 
 
 @kind

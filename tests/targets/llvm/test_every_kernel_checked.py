@@ -49,6 +49,8 @@ class Accesses:
                 elif operation == "icmp":
                     compared.add(pointer_of[value])
             accessed = {"load": pointers[:1], "store": pointers[-1:], "call": pointers}.get(operation, [])
+            if "@llvm.prefetch." in rest.replace('"', ""):
+                continue
             for pointer in accessed:
                 if self._leads_to(pointer) == "memory":
                     self.count += 1

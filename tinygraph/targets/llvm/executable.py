@@ -29,7 +29,7 @@ from tinygraph.targets.llvm import machine as vm
 from tinygraph.targets.llvm import panels
 from tinygraph.targets.llvm.checked import CheckedWorkspace
 from tinygraph.targets.llvm.collapse import collapsed
-from tinygraph.targets.llvm.gemm import OwnProduct, own_shape
+from tinygraph.targets.llvm.gemm import OwnProduct, own_share
 from tinygraph.targets.llvm.kernel import Kernel
 from tinygraph.targets.llvm.packing import Pack, Packed, pack_products
 from tinygraph.targets.llvm.panel_copies import layout, pack_text
@@ -260,9 +260,10 @@ class LlvmExecutable:
             return
         product = as_product(g.nests[0]) if len(g.nests) == 1 else None
         if product is not None and product.work > 0 and not _is_small(product, g.nests[0]):
-            shape = own_shape(product, _engine().target.vector_bits, self.threads) if not self.rows else None
-            if shape is not None:
-                self._own_product(OwnProduct(product, shape, self.checked), product.work, g)
+            threads = self.threads if product.work > _LARGE_PRODUCT else 1
+            share = own_share(product, _engine().target.vector_bits, threads) if not self.rows else None
+            if share is not None:
+                self._own_product(OwnProduct(product, share, self.checked), product.work, g)
                 return
             self.uses_blas = True
             grain = 0
@@ -321,7 +322,7 @@ class LlvmExecutable:
         library = load(p.text)
         self.scratch = max(self.scratch, p.scratch)
         self.work += work // 8
-        self._kernel(library, p.slots, p.panels, int(work > _LARGE_PRODUCT and self.threads > 1), g)
+        self._kernel(library, p.slots, p.parts, int(p.parts > 1), g)
 
     def _packed(self, i: Packed) -> None:
         library = load(panels.product_text(i.nest.dtype, i.pack.shape, i.nest.accumulate, self.checked))

@@ -1,100 +1,246 @@
-"""Matrix products in code of our own: threads take panels of the right matrix, pack each once, and pass all rows by it.
+"""Matrix products in code of our own: panels of the right matrix in each thread's cache, tiles of results in registers.
 
-BLAS packs both matrices into blocks for each of its calls, so that a product of few rows that threads share spends
-much of its time on packing the same right matrix. Here each column of it is packed by one thread only, into its own
-cache, and the left matrix is read where it lies. All sizes are read from the kernel's table: one kernel serves every
-shape. (Tiles as in ``panels.py``.) Measured with 2 threads against OpenBLAS: 64x800 by 800x500 in 0.55 to 0.8 of its
-time, 128x784 by 784x625 in 0.6 to 0.9, 500x800 by 800x500 in 0.7 to 0.95, 1000x1000 in 0.85 to 1.1; with a left matrix
-that lies by columns, so that each step of the sum is in another page of memory, in 1.1 to 1.5.
+Threads share out the result, by rows or by columns or both. Each goes through its share in blocks (Goto and van de
+Geijn, "Anatomy of high-performance matrix multiplication", 2008): panels of the right matrix, as much as the
+second-level cache holds, are packed once and multiplied by a block of rows after the other. The left matrix is read
+where it lies if a row's elements lie side by side; else a block of it is packed too, in bands of a tile's height, or
+each step of the sum would be in another page of memory. All sizes are read from the kernel's table: one kernel serves
+every shape. (Tiles as in ``panels.py``.) Measured with 2 threads against OpenBLAS: 0.8 to 0.9 of its time for matrices
+of 500 to 1500 rows and columns, 0.65 to 0.8 for products of few rows, or of few columns.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from llvmlite import ir
 
 from tinygraph.targets.llvm.panel_copies import PanelCopy
-from tinygraph.targets.llvm.panels import EACH, Shape, TableKernel, Tile, ladder
+from tinygraph.targets.llvm.panels import EACH, Shape, TableKernel, Tile
 from tinygraph.targets.llvm.products import TRANSPOSED, Product
 from tinygraph.targets.llvm.scalars import I8, I64, PTR
 
-#: bytes of a packed panel, at most: half of a common second-level cache
-_PANEL_BYTES = 512 << 10
-#: rows from which packing a panel pays, and up to which BLAS's own packing costs it more than ours
-_ROWS = 24, 768
+#: lines of packed panels, at most; bytes of the panels and of the left matrix's rows that are multiplied together:
+#: both fit a common second-level cache
+_INNER, _PANEL_BYTES, _LEFT_BYTES = 512, 512 << 10, 192 << 10
+#: the smallest sizes of a product for which packing pays
+_ROWS, _OTHERS = 24, 64
+#: bands of the left matrix that are packed at once
+_BANDS = 4
+#: how much packing an element costs, in multiplications of it
+_PACKING = 16
+#: tiles by bits of a vector: rows, and vectors of each
+_TILES = {512: ((6, 4), (5, 5), (8, 3), (12, 2)), 256: ((3, 4), (4, 3), (6, 2))}
+_OTHER_TILES = ((6, 4), (8, 3))
+#: by the rows of a tile, how many are taken at once: its remainders are few
+_HEIGHTS = {3: (3, 1), 4: (4, 1), 5: (5, 2, 1), 6: (6, 2, 1), 8: (8, 3, 1), 12: (12, 4, 1)}
 
 
-def own_shape(p: Product, bits: int, threads: int) -> Shape | None:
-    """The tile with which threads best make the product, or None to leave it to BLAS."""
-    m, n, k, left = p.slots[:4]
-    if p.batched or not _ROWS[0] <= m <= _ROWS[1] or min(n, k) < 64 or left == TRANSPOSED:
+@dataclass(frozen=True)
+class Share:
+    """How threads share a product: the tile, and the rows and columns of each one's part."""
+
+    shape: Shape
+    rows: int
+    columns: int
+
+
+def own_share(p: Product, bits: int, threads: int) -> Share | None:
+    """How threads best make the product, or None to leave it to BLAS."""
+    m, n, k = p.slots[:3]
+    if p.batched or m < _ROWS or min(n, k) < _OTHERS:
         return None
+    return min(_shares(p, bits, threads), key=lambda s: _cost(p, s, threads))
+
+
+def _shares(p: Product, bits: int, threads: int) -> Iterator[Share]:
     lanes = bits // (32 if p.dtype == "float32" else 64)
-    tiles = ((6, 4), (8, 3), (12, 2)) if bits == 512 else ((3, 4), (4, 3), (6, 2)) if bits == 256 else ((6, 4), (8, 3))
-    best: tuple[float, Shape] | None = None
-    for rows, vectors in tiles:
-        shape = Shape(rows, vectors, lanes)
-        panels = -(-n // shape.width)
-        share = -(-panels // threads)
-        if k * shape.width * (4 if p.dtype == "float32" else 8) > _PANEL_BYTES:
-            continue
-        waste = share * threads * shape.width / n
-        cost = waste * (1 + (rows + vectors) / (rows * vectors))
-        if best is None or cost < best[0]:
-            best = cost, shape
-    return best[1] if best is not None else None
+    m, n = p.slots[:2]
+    for tile in _TILES.get(bits, _OTHER_TILES):
+        shape = Shape(*tile, lanes)
+        for across in range(1, threads + 1):
+            down = threads // across
+            yield Share(shape, _part(m, down, shape.rows), _part(n, across, shape.width))
+
+
+def _part(n: int, parts: int, unit: int) -> int:
+    return -(-n // (parts * unit)) * unit
+
+
+def _cost(p: Product, s: Share, threads: int) -> float:
+    """Time of the thread with the most to do, for each multiplication of the product."""
+    m, n = p.slots[:2]
+    tile = s.shape
+    packing = _PACKING / s.rows + (_PACKING / s.columns if p.slots[3] == TRANSPOSED else 0)
+    loads = (tile.rows + tile.vectors) / (tile.rows * tile.vectors)
+    return s.rows * s.columns * threads / (m * n) * (1 + loads) * (1 + packing)
 
 
 class OwnProduct:
-    """A product's kernel, its table, how many panels there are, and the scratch memory that a thread needs."""
+    """A product's kernel, its table, how many parts threads share, and the scratch memory that each needs."""
 
-    def __init__(self, p: Product, shape: Shape, checked: bool = False):
-        m, n, k, _, lda, tb, ldb, ldc, add = p.slots[:9]
-        self.text = product_text(p.dtype, shape, bool(add), tb == TRANSPOSED, checked)
-        self.slots: list[Any] = [m, n, k, lda, ldb, ldc, *p.slots[14:]]
-        self.panels = -(-n // shape.width)
-        itemsize = 4 if p.dtype == "float32" else 8
-        self.scratch = (k + shape.lanes) * shape.width * itemsize + 64
+    def __init__(self, p: Product, share: Share, checked: bool = False):
+        m, n, k, lies, lda, tb, ldb, ldc, add = p.slots[:9]
+        shape, size = share.shape, 4 if p.dtype == "float32" else 8
+        self.text = product_text(p.dtype, shape, lies == TRANSPOSED, tb == TRANSPOSED, checked)
+        inner = shape.lines(-(-k // -(-k // _INNER)))
+        wide = min(share.columns, max(1, _PANEL_BYTES // (inner * shape.width * size)) * shape.width)
+        high = min(share.rows, max(1, _LEFT_BYTES // (inner * shape.rows * size)) * shape.rows)
+        across = -(-n // share.columns)
+        self.parts = -(-m // share.rows) * across
+        self.slots: list[Any] = [m, n, k, lda, ldb, ldc, add]
+        self.slots += [share.rows, share.columns, across, inner, wide, high, *p.slots[14:]]
+        bands = (
+            -(-high // shape.rows // _BANDS) * _BANDS * (inner * shape.rows + _excess(shape))
+            if lies == TRANSPOSED
+            else 0
+        )
+        self.scratch = -(-(inner * wide + bands) * size // 64) * 64
+
+
+def _excess(shape: Shape) -> int:
+    """Numbers that a line of a packed band may write beyond its end, as it is stored in whole vectors."""
+    return -shape.rows % shape.lanes
 
 
 @cache
-def product_text(dtype: str, shape: Shape, accumulate: bool, by_columns: bool, checked: bool = False) -> str:
-    """Panels ``begin .. end`` of ``out = left @ right`` (or ``+=``); ``by_columns``: so the right matrix lies.
+def product_text(
+    dtype: str, shape: Shape, left_columns: bool, right_columns: bool, checked: bool = False
+) -> str:
+    """Parts ``begin .. end`` of ``out = left @ right``; ``.._columns``: the matrix lies column by column.
 
-    Table: rows, columns, inner, steps of left's rows, right's lines and out's rows; the places of all three.
+    Table: rows, columns, inner, steps of left's, right's and out's lines, whether to add to out, rows and columns of a
+    part, parts side by side, lines, columns and rows of blocks; the places of left, right and out.
     """
-    k = TableKernel("product", dtype, checked)
-    b = k.b
-    rows, columns, inner, row_step, line, out_step = (k.slot(i) for i in range(6))
-    left, right, out = (k.place(6 + i * EACH) for i in range(3))
-    own = b.mul(k.function.args[3], b.load(b.gep(k.context, [ir.Constant(I64, 4)], source_etype=I64), typ=I64))
-    packed = b.gep(b.load(b.gep(k.context, [ir.Constant(I64, 3)], source_etype=I64), typ=PTR), [own], source_etype=I8)
-    if checked:
-        size = b.mul(b.add(inner, ir.Constant(I64, shape.lanes)), ir.Constant(I64, shape.width * k.bytes))
-        b.guard_scratch(packed, size)
-    tile = Tile(k, dtype, shape, inner, ir.Constant(I64, 1), accumulate)
-    pack = PanelCopy(k, dtype, shape, inner, packed)
+    return _Printer(dtype, shape, left_columns, right_columns, checked).text()
 
-    def panel(p: ir.Value) -> None:
-        first = b.mul(p, ir.Constant(I64, shape.width))
-        count = b.sub(columns, first)
-        if by_columns:
-            pack.by_columns(k.at(right, b.mul(first, line)), line, count)
-        else:
-            pack.by_rows(k.at(right, first), line, count)
-        at: ir.Value = ir.Constant(I64, 0)
-        for height in ladder(shape.rows):
 
-            def band(i: ir.Value, height: int = height) -> None:
-                lefts = [k.at(left, b.mul(b.add(i, ir.Constant(I64, r)), row_step)) for r in range(height)]
-                outs = [k.at(out, b.add(first, b.mul(b.add(i, ir.Constant(I64, r)), out_step))) for r in range(height)]
-                tile.print(lefts, packed, outs, count)
+class _Printer:
+    """Prints the kernel, loop by loop from the outermost."""
 
-            k.loop(at, rows, height, band)
-            at = b.sub(rows, b.srem(b.sub(rows, at), ir.Constant(I64, height)))
+    def __init__(self, dtype: str, shape: Shape, left_columns: bool, right_columns: bool, checked: bool):
+        k = self.k = TableKernel("product", dtype, checked)
+        b = self.b = k.b
+        self.dtype, self.shape = dtype, shape
+        self.left_columns, self.right_columns = left_columns, right_columns
+        self.rows, self.columns, self.inner, self.lda, self.ldb, self.ldc, add = (k.slot(i) for i in range(7))
+        self.part_rows, self.part_columns, self.across, self.lines, self.wide, self.high = (
+            k.slot(i) for i in range(7, 13)
+        )
+        self.left, self.right, self.out = (k.place(13 + i * EACH) for i in range(3))
+        self.add = b.icmp_signed("!=", add, ir.Constant(I64, 0))
+        size = b.load(b.gep(k.context, [ir.Constant(I64, 4)], source_etype=I64), typ=I64)
+        scratch = b.load(b.gep(k.context, [ir.Constant(I64, 3)], source_etype=I64), typ=PTR)
+        self.panels = b.gep(scratch, [b.mul(k.function.args[3], size)], source_etype=I8)
+        b.guard_scratch(self.panels, size)
+        self.bands = k.at(self.panels, b.mul(self.wide, self.lines))
 
-    k.loop(k.begin, k.end, 1, panel)
-    b.ret_void()
-    return str(k.module)
+    def text(self) -> str:
+        self.k.loop(self.k.begin, self.k.end, 1, self._part)
+        self.b.ret_void()
+        return str(self.k.module)
+
+    def _part(self, e: ir.Value) -> None:
+        b, k = self.b, self.k
+        first = b.mul(b.sdiv(e, self.across), self.part_rows)
+        last = k.least(b.add(first, self.part_rows), self.rows)
+        begin = b.mul(b.srem(e, self.across), self.part_columns)
+        end = k.least(b.add(begin, self.part_columns), self.columns)
+
+        def columns(j: ir.Value, j_end: ir.Value) -> None:
+            k.blocks(ir.Constant(I64, 0), self.inner, self.lines, lambda s, s_end: inner(j, j_end, s, s_end))
+
+        def inner(j: ir.Value, j_end: ir.Value, s: ir.Value, s_end: ir.Value) -> None:
+            depth = b.sub(s_end, s)
+            self._pack_right(j, j_end, s, depth)
+            k.blocks(first, last, self.high, lambda i, i_end: self._block(i, i_end, j, j_end, s, depth))
+
+        k.blocks(begin, end, self.wide, columns)
+
+    def _pack_right(self, j: ir.Value, j_end: ir.Value, s: ir.Value, depth: ir.Value) -> None:
+        b, k = self.b, self.k
+
+        def panel(c: ir.Value) -> None:
+            copy = PanelCopy(
+                k, self.dtype, self.shape, depth, k.at(self.panels, b.mul(b.sub(c, j), self.lines))
+            )
+            count = b.sub(self.columns, c)
+            if self.right_columns:
+                copy.by_columns(k.at(self.right, b.add(b.mul(c, self.ldb), s)), self.ldb, count)
+            else:
+                copy.by_rows(k.at(self.right, b.add(b.mul(s, self.ldb), c)), self.ldb, count)
+
+        self._each_panel(j, j_end, panel)
+
+    def _each_panel(self, j: ir.Value, j_end: ir.Value, body: Any) -> None:
+        width = self.shape.width
+        self.k.loop(j, self.b.add(j_end, ir.Constant(I64, width - 1)), width, body)
+
+    def _block(
+        self, i: ir.Value, i_end: ir.Value, j: ir.Value, j_end: ir.Value, s: ir.Value, depth: ir.Value
+    ) -> None:
+        """Some rows by the panels that are packed."""
+        b, k, shape = self.b, self.k, self.shape
+        if self.left_columns:
+            self._pack_left(i, i_end, s, depth)
+        adds = b.or_(self.add, b.icmp_signed(">", s, ir.Constant(I64, 0)))
+        step = ir.Constant(I64, shape.rows if self.left_columns else 1)
+        tile = Tile(k, self.dtype, shape, depth, step, adds)
+
+        def panel(c: ir.Value) -> None:
+            packed = k.at(self.panels, b.mul(b.sub(c, j), self.lines))
+            masks = tile.masks(b.sub(self.columns, c))
+            at = i
+            for height in _HEIGHTS[shape.rows]:
+
+                def band(r: ir.Value, height: int = height) -> None:
+                    rows = [b.add(r, ir.Constant(I64, x)) for x in range(height)]
+                    outs = [k.at(self.out, b.add(b.mul(x, self.ldc), c)) for x in rows]
+                    tile.print(self._lefts(rows, i, s), packed, outs, masks)
+
+                k.loop(at, i_end, height, band)
+                at = b.sub(i_end, b.srem(b.sub(i_end, at), ir.Constant(I64, height)))
+
+        self._each_panel(j, j_end, panel)
+
+    def _lefts(self, rows: list[ir.Value], i: ir.Value, s: ir.Value) -> list[ir.Value]:
+        """Where a tile's rows of the left matrix start."""
+        b, k = self.b, self.k
+        if not self.left_columns:
+            return [k.at(self.left, b.add(b.mul(r, self.lda), s)) for r in rows]
+        number, high = b.sub(rows[0], i), ir.Constant(I64, self.shape.rows)
+        band = b.mul(b.sdiv(number, high), self._band())
+        first = k.at(self.bands, b.add(band, b.srem(number, high)))
+        return [k.at(first, ir.Constant(I64, x)) for x in range(len(rows))]
+
+    def _band(self) -> ir.Value:
+        """Numbers from a packed band to the next."""
+        b, shape = self.b, self.shape
+        return b.add(b.mul(self.lines, ir.Constant(I64, shape.rows)), ir.Constant(I64, _excess(shape)))
+
+    def _pack_left(self, i: ir.Value, i_end: ir.Value, s: ir.Value, depth: ir.Value) -> None:
+        """The rows from ``i`` on in bands, some at once; what a vector holds too much, the next line overwrites."""
+        b, k, rows, n = self.b, self.k, self.shape.rows, self.shape.lanes
+        band = self._band()
+
+        def some(r: ir.Value) -> None:
+            count = b.sub(i_end, r)
+            from_ = k.at(self.left, b.add(b.mul(s, self.lda), r))
+            to = k.at(self.bands, b.mul(b.sdiv(b.sub(r, i), ir.Constant(I64, rows)), band))
+            starts = [k.at(to, b.mul(band, ir.Constant(I64, x))) for x in range(_BANDS)]
+            pieces = [(start, x * rows, v) for x, start in enumerate(starts) for v in range(0, rows, n)]
+            masks = [k.below(count, n, at + v) for _, at, v in pieces]
+
+            def line(x: ir.Value) -> None:
+                here, there = k.at(from_, b.mul(x, self.lda)), b.mul(x, ir.Constant(I64, rows))
+                for (start, at, v), mask in zip(pieces, masks, strict=True):
+                    value = k.masked_load(k.at(here, ir.Constant(I64, at + v)), mask)
+                    b.store(value, k.at(k.at(start, there), ir.Constant(I64, v)), align=k.bytes)
+
+            k.loop(ir.Constant(I64, 0), depth, 1, line)
+
+        step = rows * _BANDS
+        k.loop(i, b.add(i_end, ir.Constant(I64, step - 1)), step, some)

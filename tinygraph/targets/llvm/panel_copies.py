@@ -6,9 +6,8 @@ from functools import cache
 
 from llvmlite import ir
 
-from tinygraph.targets.llvm import scalars
 from tinygraph.targets.llvm.panels import EACH, Shape, TableKernel
-from tinygraph.targets.llvm.scalars import I1, I32, I64, PTR, constant, splat
+from tinygraph.targets.llvm.scalars import I32, I64
 
 #: how a matrix lies: its rows' elements side by side, its columns', or neither
 ROWS, COLUMNS, APART = "rows", "columns", "apart"
@@ -54,12 +53,12 @@ class PanelCopy:
     def by_rows(self, source: ir.Value, line: ir.Value, count: ir.Value) -> None:
         """From rows that are ``line`` apart; columns from ``count`` on become zeros."""
         k, b, n, width = self.k, self.k.b, self.shape.lanes, self.shape.width
-        masks = [self._below(count, v) for v in range(0, width, n)]
+        masks = [k.below(count, n, v) for v in range(0, width, n)]
 
         def row(i: ir.Value) -> None:
             from_, to = k.at(source, b.mul(i, line)), k.at(self.target, b.mul(i, ir.Constant(I64, width)))
             for v, mask in enumerate(masks):
-                x = self._masked(k.at(from_, ir.Constant(I64, v * n)), mask)
+                x = k.masked_load(k.at(from_, ir.Constant(I64, v * n)), mask)
                 b.store(x, k.at(to, ir.Constant(I64, v * n)), align=k.bytes)
 
         k.loop(ir.Constant(I64, 0), self.inner, 1, row)
@@ -74,13 +73,13 @@ class PanelCopy:
             for j in range(n):
                 number = b.add(v, ir.Constant(I64, j))
                 column = b.select(b.icmp_signed("<", number, last), number, last)
-                lines.append(self._masked(k.at(source, b.add(b.mul(column, line), i)), mask))
+                lines.append(k.masked_load(k.at(source, b.add(b.mul(column, line), i)), mask))
             for q, x in enumerate(transposed(b, lines)):
                 to = b.add(b.mul(b.add(i, ir.Constant(I64, q)), ir.Constant(I64, width)), v)
                 b.store(x, k.at(self.target, to), align=k.bytes)
 
         def squares(i: ir.Value) -> None:
-            mask = self._below(b.sub(self.inner, i), 0)
+            mask = k.below(b.sub(self.inner, i), n)
             k.loop(ir.Constant(I64, 0), ir.Constant(I64, width), n, lambda v: square(i, v, mask))
 
         k.loop(ir.Constant(I64, 0), b.add(self.inner, ir.Constant(I64, n - 1)), n, squares)
@@ -94,23 +93,16 @@ class PanelCopy:
             from_, to = k.at(source, b.mul(i, line)), k.at(self.target, b.mul(i, width))
 
             def one(j: ir.Value) -> None:
-                b.store(b.load(k.at(from_, b.mul(j, step)), align=k.bytes, typ=k.number), k.at(to, j), align=k.bytes)
+                b.store(
+                    b.load(k.at(from_, b.mul(j, step)), align=k.bytes, typ=k.number),
+                    k.at(to, j),
+                    align=k.bytes,
+                )
 
             k.loop(zero, used, 1, one)
             k.loop(used, width, 1, lambda j: b.store(ir.Constant(k.number, 0.0), k.at(to, j), align=k.bytes))
 
         k.loop(zero, self.inner, 1, row)
-
-    def _below(self, count: ir.Value, first: int) -> ir.Value:
-        n = self.shape.lanes
-        numbers = ir.Constant(ir.VectorType(I64, n), list(range(first, first + n)))
-        return self.k.b.icmp_signed("<", numbers, splat(self.k.b, count, n))
-
-    def _masked(self, at: ir.Value, mask: ir.Value) -> ir.Value:
-        n = self.shape.lanes
-        kind = ir.FunctionType(self.type, [PTR, I32, ir.VectorType(I1, n), self.type])
-        load = scalars.declared(self.k.module, f"llvm.masked.load.v{n}f{8 * self.k.bytes}.p0", kind)
-        return self.k.b.call(load, [at, ir.Constant(I32, self.k.bytes), mask, constant(0, self.dtype, n)])
 
 
 def transposed(b: ir.IRBuilder, lines: list[ir.Value]) -> list[ir.Value]:

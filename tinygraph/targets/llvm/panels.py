@@ -16,7 +16,7 @@ from llvmlite import ir
 
 from tinygraph.targets.llvm import scalars
 from tinygraph.targets.llvm.checks import builder
-from tinygraph.targets.llvm.scalars import I1, I32, I64, PTR, constant, splat
+from tinygraph.targets.llvm.scalars import I32, I64, PTR, constant, splat
 
 BODY = ir.FunctionType(ir.VoidType(), [PTR, I64, I64, I64])
 #: host integers that may move one operand
@@ -109,6 +109,53 @@ class TableKernel:
         b.cbranch(b.icmp_signed("<", following, bound), inside, after)
         b.position_at_end(after)
 
+    def blocks(
+        self, first: ir.Value, last: ir.Value, size: ir.Value, body: Callable[[ir.Value, ir.Value], None]
+    ) -> None:
+        """``body(i, end)`` for stretches of ``size`` from ``first`` up to ``last``, the last one perhaps shorter."""
+        b = self.b
+        before = b.block
+        inside, after = b.append_basic_block("block"), b.append_basic_block("after")
+        b.cbranch(b.icmp_signed("<", first, last), inside, after)
+        b.position_at_end(inside)
+        i = b.phi(I64)
+        i.add_incoming(first, before)
+        end = self.least(b.add(i, size), last)
+        body(i, end)
+        i.add_incoming(end, b.block)
+        b.cbranch(b.icmp_signed("<", end, last), inside, after)
+        b.position_at_end(after)
+
+    def least(self, x: ir.Value, y: ir.Value) -> ir.Value:
+        return self.b.select(self.b.icmp_signed("<", x, y), x, y)
+
+    def below(self, count: ir.Value, lanes: int, first: int = 0) -> ir.Value:
+        """A mask: which of the numbers ``first ..``, one for each lane, are less than ``count``."""
+        numbers = ir.Constant(ir.VectorType(I64, lanes), list(range(first, first + lanes)))
+        return self.b.icmp_signed("<", numbers, splat(self.b, count, lanes))
+
+    def masked_load(self, at: ir.Value, mask: ir.Value) -> ir.Value:
+        """A vector, zeros in the lanes that the mask leaves out."""
+        n = mask.type.count
+        kind = ir.VectorType(self.number, n)
+        load = ir.FunctionType(kind, [PTR, I32, mask.type, kind])
+        zeros = ir.Constant(kind, [0.0] * n)
+        return self.b.call(self._masked("load", n, load), [at, ir.Constant(I32, self.bytes), mask, zeros])
+
+    def masked_store(self, value: ir.Value, at: ir.Value, mask: ir.Value) -> None:
+        store = ir.FunctionType(ir.VoidType(), [value.type, PTR, I32, mask.type])
+        f = self._masked("store", mask.type.count, store)
+        self.b.call(f, [value, at, ir.Constant(I32, self.bytes), mask])
+
+    def _masked(self, what: str, lanes: int, kind: ir.FunctionType) -> ir.Function:
+        return scalars.declared(self.module, f"llvm.masked.{what}.v{lanes}f{8 * self.bytes}.p0", kind)
+
+    def prefetch(self, at: ir.Value) -> None:
+        """Have the line at an address brought near that will be written soon."""
+        kind = ir.FunctionType(ir.VoidType(), [PTR, I32, I32, I32])
+        write, near, data = (ir.Constant(I32, x) for x in (1, 3, 1))
+        self.b.call(scalars.declared(self.module, "llvm.prefetch.p0", kind), [at, write, near, data])
+
 
 #: numbers that a place takes in a table
 EACH = 2 + 2 * PARAMS
@@ -130,13 +177,14 @@ def product_text(dtype: str, shape: Shape, accumulate: bool, checked: bool = Fal
 
     def bands(first: ir.Value, last: ir.Value, j: ir.Value) -> None:
         """The rows from ``first`` to ``last`` of the panel that starts at column ``j``."""
+        masks = tile.masks(b.sub(columns, j))
         for height in ladder(shape.rows):
 
             def band(i: ir.Value, height: int = height) -> None:
                 places = [b.add(i, ir.Constant(I64, r)) for r in range(height)]
                 lefts = [k.at(left, b.mul(r, row_step)) for r in places]
                 outs = [k.at(out, b.add(b.mul(r, out_step), j)) for r in places]
-                tile.print(lefts, k.at(packed, b.mul(j, lines)), outs, b.sub(columns, j))
+                tile.print(lefts, k.at(packed, b.mul(j, lines)), outs, masks)
 
             k.loop(first, last, height, band)
             first = b.sub(last, b.srem(b.sub(last, first), ir.Constant(I64, height)))
@@ -160,17 +208,26 @@ class Tile:
     """Prints one tile of results."""
 
     def __init__(
-        self, k: TableKernel, dtype: str, shape: Shape, inner: ir.Value, inner_step: ir.Value, accumulate: bool
+        self, k: TableKernel, dtype: str, shape: Shape, inner: ir.Value, inner_step: ir.Value,
+        accumulate: bool | ir.Value,
     ):  # fmt: skip
         self.k, self.dtype, self.n, self.vectors = k, dtype, shape.lanes, shape.vectors
         self.inner, self.inner_step, self.accumulate = inner, inner_step, accumulate
         self.type = ir.VectorType(k.number, shape.lanes)
 
-    def print(self, lefts: list[ir.Value], packed: ir.Value, outs: list[ir.Value], columns: ir.Value) -> None:
-        """``lefts`` and ``outs``: where the tile's rows start; ``columns``: how many of its columns are stored."""
+    def masks(self, columns: ir.Value) -> list[ir.Value]:
+        """Which of a tile's columns are stored, where there are so many from its first on."""
+        return [self.k.below(columns, self.n, v * self.n) for v in range(self.vectors)]
+
+    def print(
+        self, lefts: list[ir.Value], packed: ir.Value, outs: list[ir.Value], masks: list[ir.Value]
+    ) -> None:
+        """``lefts`` and ``outs``: where the tile's rows start."""
+        for out in outs:
+            for v in range(self.vectors):
+                self.k.prefetch(self.k.at(out, ir.Constant(I64, v * self.n)))
         sums = self._sums(lefts, packed)
-        for v in range(self.vectors):
-            mask = self._mask(columns, v)
+        for v, mask in enumerate(masks):
             for out, row in zip(outs, sums, strict=True):
                 self._store(self.k.at(out, ir.Constant(I64, v * self.n)), row[v], mask)
 
@@ -215,22 +272,10 @@ class Tile:
             out.append(row)
         return out
 
-    def _mask(self, columns: ir.Value, v: int) -> ir.Value:
-        kind = ir.VectorType(I64, self.n)
-        numbers = ir.Constant(kind, list(range(v * self.n, (v + 1) * self.n)))
-        return self.k.b.icmp_signed("<", numbers, splat(self.k.b, columns, self.n))
-
     def _store(self, at: ir.Value, value: ir.Value, mask: ir.Value) -> None:
-        b, align = self.k.b, ir.Constant(I32, self.k.bytes)
-        masks = ir.VectorType(I1, self.n)
-        suffix = f"v{self.n}f{8 * self.k.bytes}.p0"
-        if self.accumulate:
-            kind = ir.FunctionType(self.type, [PTR, I32, masks, self.type])
-            load = _declared(self.k.module, f"llvm.masked.load.{suffix}", kind)
-            value = b.fadd(b.call(load, [at, align, mask, constant(0, self.dtype, self.n)]), value)
-        kind = ir.FunctionType(ir.VoidType(), [self.type, PTR, I32, masks])
-        b.call(_declared(self.k.module, f"llvm.masked.store.{suffix}", kind), [value, at, align, mask])
-
-
-def _declared(module: ir.Module, name: str, kind: ir.FunctionType) -> ir.Function:
-    return module.globals.get(name) or ir.Function(module, kind, name)
+        b, k = self.k.b, self.k
+        if self.accumulate is not False:
+            none = ir.Constant(mask.type, [0] * self.n)
+            old = mask if self.accumulate is True else b.select(self.accumulate, mask, none)
+            value = b.fadd(k.masked_load(at, old), value)
+        k.masked_store(value, at, mask)
