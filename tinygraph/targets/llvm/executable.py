@@ -14,7 +14,7 @@ from tinygraph.lower.picked import resolve
 from tinygraph.lower.plan import MemoryPlan, plan_memory
 from tinygraph.lower.sink import sink_into_loops
 from tinygraph.lower.tables import multiply_tables
-from tinygraph.program.contraction import is_product
+from tinygraph.program.contraction import is_contraction, is_product
 from tinygraph.program.instructions import (
     Branch,
     Group,
@@ -39,6 +39,7 @@ from tinygraph.targets.llvm.printed import kernel
 from tinygraph.targets.llvm.products import as_product, product_text
 from tinygraph.targets.llvm.setters import setter_text
 from tinygraph.targets.llvm.sharing import shared_rows
+from tinygraph.targets.llvm.streams import in_streams
 from tinygraph.targets.llvm.tiles import schedule
 from tinygraph.targets.llvm.workspace import CallPrinter, NativeStep, Workspace
 from tinygraph.targets.numpy.printer import HostCall
@@ -47,6 +48,8 @@ from tinygraph.targets.numpy.printer import HostCall
 _SERIAL_BELOW = 200_000
 #: scalar operations that one share of a parallel kernel should have
 _SHARE = 50_000
+#: shares of a kernel that each thread makes at most; fewer of those that each begin with preparations
+_SHARES, _COSTLY_SHARES = 32, 8
 #: bytes that one share of a group's parts should touch
 _SHARE_BYTES = 128 << 10
 #: multiplications from and up to which a product is printed rather than left to BLAS
@@ -144,7 +147,8 @@ class LlvmExecutable:
         #: what a failing kernel reports the number of: buffers as in the table, then sizes that indices are checked
         #: against, and buffers that kernels keep in scratch memory
         self.bounds: list[Any] = []
-        program.instructions = [p for i in program.instructions for p in in_parts(self._prepared(i), program)]
+        parts = [p for i in program.instructions for p in in_parts(self._prepared(i), program)]
+        program.instructions = [in_streams(p) for p in parts]
         reduce_soon(program)
         pack_products(program, _engine().target.vector_bits)
         self.plan: MemoryPlan = plan_memory(program)
@@ -278,8 +282,9 @@ class LlvmExecutable:
         if printed.parallel and work > _SERIAL_BELOW and self.threads > 1 and printed.extent > 1:
             per_row = max(1, work // printed.extent)
             grain = max(1, min(-(-printed.extent // self.threads), max(_SHARE // per_row, 1)))
-            if printed.extent // grain > 8 * self.threads:
-                grain = -(-printed.extent // (8 * self.threads))
+            most = self.threads * (_COSTLY_SHARES if any(is_contraction(n) for n in g.nests) else _SHARES)
+            if printed.extent // grain > most:
+                grain = -(-printed.extent // most)
             if printed.exact or printed.extent > 4 * printed.step * self.threads:
                 grain = -(-grain // printed.step) * printed.step
         self._kernel(library, printed.slots, printed.extent, grain, g)

@@ -12,9 +12,10 @@ from tinygraph.lower.columns import results_of, total
 from tinygraph.program.contraction import is_product
 from tinygraph.program.expr import Access, Expr, axis_index, const, load, postorder
 from tinygraph.program.instructions import Buffer, Group, Instruction, Nest, Program, c_strides
+from tinygraph.targets.llvm.streams import STREAMS
 
-#: reductions to fewer results than this are made in parts; how many parts
-_RESULTS, _PARTS = 8, 32
+#: reductions to fewer results than this are made in parts; how many parts at least, and at most
+_RESULTS, _FEWEST, _PARTS = 8, 32, 128
 #: scalar operations from which that pays
 _WORK = 200_000
 
@@ -24,17 +25,20 @@ def in_parts(i: Instruction, program: Program) -> Sequence[Instruction]:
     nest = i.nests[0] if isinstance(i, Group) and len(i.nests) == 1 else i
     if not isinstance(nest, Nest) or not _is_long(nest):
         return [i]
-    k = max((k for k, kind in enumerate(nest.kinds) if kind == "r"), key=lambda k: (nest.extents[k] >= _PARTS, -k))
-    if nest.extents[k] < _PARTS:
+    k = max((k for k, kind in enumerate(nest.kinds) if kind == "r"), key=lambda k: (nest.extents[k] >= _FEWEST, -k))
+    if nest.extents[k] < _FEWEST:
         return [i]
-    each, rest = divmod(nest.extents[k], _PARTS)
+    parts = min(_PARTS, nest.extents[k])
+    each = nest.extents[k] // parts
+    each -= each % STREAMS if each > STREAMS * _PARTS else 0
+    rest = nest.extents[k] - each * parts
     results = results_of(nest)
-    count = _PARTS + (rest > 0)
+    count = parts + (rest > 0)
     partial = Buffer(1 + max(b.id for b in program.buffers), nest.expr.dtype, count * prod(results), "temp")
     program.buffers.append(partial)
-    made = [_part(nest, k, 0, each, _PARTS, partial, 0)]
+    made = [_part(nest, k, 0, each, parts, partial, 0)]
     if rest:
-        made.append(_part(nest, k, _PARTS * each, rest, 1, partial, _PARTS))
+        made.append(_part(nest, k, parts * each, rest, 1, partial, parts))
     nests = [*made, total(nest, partial, results, count)]
     return [Group([n], int(n.kinds[0] == "p"), origin=n.origin, label=n.label) for n in nests]
 
