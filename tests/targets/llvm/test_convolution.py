@@ -10,7 +10,7 @@ import pytest
 
 import tinygraph.tensor as T
 from tinygraph import Mode, function, grad
-from tinygraph.targets.llvm import executable, kernel, printed, winograd
+from tinygraph.targets.llvm import convolution, executable, kernel, printed, winograd
 from tinygraph.targets.llvm.engine import Target
 from tinygraph.tensor.signal import downsample
 
@@ -127,6 +127,40 @@ def test_pools_before_and_after_the_activation(geometry, size, recognised):
     both = compiled([x, w, b], [z + bias, pool(z + bias)])(*values)
     close(both[0], shifted)
     close(both[1], pooled(shifted, size))
+
+
+#: images, filters, subsample, groups
+DEEP: list[Any] = [
+    ((3, 12, 9, 10), (24, 4, 3, 3), (1, 1), 3),
+    ((1, 12, 9, 10), (24, 4, 3, 2), (2, 1), 3),
+    ((1, 40, 11, 9), (37, 40, 3, 3), (1, 1), 1),
+    ((2, 33, 12, 13), (21, 33, 3, 3), (2, 2), 1),
+    ((1, 19, 7, 70), (16, 19, 1, 5), (1, 2), 1),
+]
+
+
+def in_groups(x: np.ndarray, w: np.ndarray, subsample: Any, groups: int) -> np.ndarray:
+    parts = zip(np.split(x, groups, 1), np.split(w, groups, 0), strict=True)
+    return np.concatenate([convolved(a, b, subsample, (1, 1), (1, 1)) for a, b in parts], 1)
+
+
+@pytest.mark.parametrize("packed", [160 << 10, 5 << 10])
+@pytest.mark.parametrize("images, filters, subsample, groups", DEEP)
+def test_groups_single_samples_and_many_channels(
+    images, filters, subsample, groups, packed, recognised, monkeypatch
+):
+    """With all channels packed at once, and some at a time; by itself, and followed by an activation."""
+    monkeypatch.setattr(convolution, "_PACKED_BYTES", packed)
+    x, w, b = T.ftensor4("x"), T.ftensor4("w"), T.fvector("b")
+    values = data((images, filters), "float32")
+    expected = in_groups(values[0], values[1], subsample, groups)
+    for flip in (True, False):
+        z = T.nnet.conv2d(x, w, subsample=subsample, border_mode=(1, 1), filter_flip=flip, num_groups=groups)
+        given = values[1] if flip else np.ascontiguousarray(values[1][:, :, ::-1, ::-1])
+        close(compiled([x, w, b], z)(values[0], given, values[2]), expected)
+    finished = compiled([x, w, b], T.tanh(z + b.dimshuffle("x", 0, "x", "x")))(values[0], given, values[2])
+    close(finished, np.tanh(expected + values[2][:, None, None]))
+    assert len(recognised) >= 2
 
 
 def test_what_follows_a_convolution_is_finished_with_it(recognised):

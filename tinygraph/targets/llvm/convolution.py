@@ -1,10 +1,12 @@
 """Printing a convolution with what finishes it: the image packed into vectors of positions, tiles in registers.
 
-For some rows of results of one sample, the image's elements are copied into scratch memory so that each offset within
-a filter's reach has the positions' elements side by side, whatever the strides. A tile of filters times vectors of
-positions, all results of a pool's window among them, is then summed in registers. The tile's results go through the
-nests that follow (pool, position of its maximum, bias, activation) as full vectors, and only what is wanted of them
-reaches memory. The number of samples is not part of the code.
+For some rows of results of one sample and group, the image's elements are copied into scratch memory so that each
+offset within a filter's reach has the positions' elements side by side, whatever the strides; of so many channels as
+fit into a cache, then of the next ones. A tile of filters times vectors of positions, all results of a pool's window
+among them, is summed in registers. The tile's results go through the nests that follow (pool, position of its maximum,
+bias, activation) as full vectors, and only what is wanted of them reaches memory. Threads share samples, and where no
+nest is left that needs a whole sample, also groups, rows and filters. How many samples there are is not in the code,
+unless they are few.
 """
 
 from __future__ import annotations
@@ -17,30 +19,39 @@ from llvmlite import ir
 
 from tinygraph.program.expr import Access, Expr, postorder
 from tinygraph.program.instructions import Nest
-from tinygraph.targets.llvm import scalars
+from tinygraph.targets.llvm import filter_panels, scalars
+from tinygraph.targets.llvm.checks import Builder
 from tinygraph.targets.llvm.reductions import beats
 from tinygraph.targets.llvm.scalars import I1, I8, I32, I64, constant, splat
 from tinygraph.targets.llvm.windows import Convolution
 
-#: bytes of packed image that one thread keeps at once, where rows of results can be few enough
-_PACKED_BYTES = 160 << 10
+#: bytes of packed image that one thread keeps at once; of sums to which later channels are to be added
+_PACKED_BYTES, _KEPT_BYTES = 160 << 10, 512 << 10
+#: products from which adding to sums in memory does not matter
+_SUMMED = 64
 #: cycles until a sum can be added to again, and what follows a tile's sums has begun
 _LATENCY = 6.0
+#: parts of the work from which threads can share it well
+_UNITS = 8
 #: rows of a pack that are written out rather than looped over
 _UNROLLED = 4
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """``rows`` of positions make ``vectors`` vectors; a tile is ``filters`` by ``wide`` of them."""
+    """``rows`` of positions make ``vectors`` vectors; a tile is ``filters`` by ``wide`` of them.
+
+    ``channels`` are packed at once; where that is not all, a tile's sums wait in memory for the others.
+    """
 
     rows: int
     vectors: int
     filters: int
     wide: int
+    channels: int
 
 
-def tiling(c: Convolution, lanes: int, registers: int) -> Tiling:
+def tiling(c: Convolution, lanes: int, registers: int, blocks: bool = True) -> Tiling:
     """The tile with the least time for each result, by counting multiplications, loads and wasted lanes."""
     itemsize = 4 if c.nest.dtype == "float32" else 8
     a, b = c.grid
@@ -48,10 +59,12 @@ def tiling(c: Convolution, lanes: int, registers: int) -> Tiling:
     best: tuple[float, Tiling] | None = None
     for rows in range(1, c.height + 1):
         vectors = -(-rows * c.width // lanes)
-        packed = c.channels.extent * a * b * vectors * lanes * itemsize
-        if rows > 1 and packed > _PACKED_BYTES:
+        channels = _channels(c, vectors * lanes * itemsize, blocks)
+        if not channels and rows > 1:
             break
+        channels = channels or c.channels.extent
         lost = -(-c.height // rows) * vectors * lanes / (c.height * c.width)
+        adding = 2.0 / (channels * c.taps) if channels < c.channels.extent else 0.0
         for wide in range(1, min(vectors, 4) + 1):
             most = (registers - 2 - results * wide) // (results * wide)
             for filters in range(1, min(most, c.filters.extent) + 1):
@@ -59,11 +72,22 @@ def tiling(c: Convolution, lanes: int, registers: int) -> Tiling:
                 waste *= -(-c.filters.extent // filters) * filters / c.filters.extent
                 sums = results * wide * filters
                 loads = results * wide + filters
-                cost = waste * max(sums / 2, (sums + loads) / 3.5, _LATENCY) / sums + 0.002 * (rows < c.height)
+                cost = waste * (max(sums / 2, (sums + loads) / 3.5, _LATENCY) / sums + adding)
+                cost += 0.002 * (rows < c.height)
                 if best is None or cost < best[0]:
-                    best = cost, Tiling(rows, vectors, filters, wide)
+                    best = cost, Tiling(rows, vectors, filters, wide, channels)
     assert best is not None
     return best[1]
+
+
+def _channels(c: Convolution, stretch: int, blocks: bool) -> int:
+    """Channels to pack at once, if each offset of one takes ``stretch`` bytes; 0 if these are too many."""
+    a, b = c.grid
+    fitting = _PACKED_BYTES // (a * b * stretch)
+    if fitting >= c.channels.extent:
+        return c.channels.extent
+    kept = c.filters.extent * c.window[0] * c.window[1] * stretch
+    return fitting if blocks and fitting * c.taps >= _SUMMED and kept <= _KEPT_BYTES else 0
 
 
 class ConvolutionPrinter:
@@ -71,49 +95,140 @@ class ConvolutionPrinter:
 
     def __init__(self, printer: Any, c: Convolution, bits: int):
         self.p, self.c = printer, c
-        self.b: ir.IRBuilder = printer.b
+        self.b: Builder = printer.b
         self.memory = scalars.memory_type(c.nest.dtype)
         self.itemsize = 4 if c.nest.dtype == "float32" else 8
         self.lanes = bits // (8 * self.itemsize)
         self.type = ir.VectorType(self.memory, self.lanes)
         self.t = tiling(c, self.lanes, 32 if bits == 512 else 16)
         self.results = c.window[0] * c.window[1]
-        self.base: dict[Access, ir.Value] = {}
+        self.panels: filter_panels.FilterPanels | None = None
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of filters of a group."""
+        return -(-self.c.filters.extent // self.t.filters)
+
+    @property
+    def parts(self) -> int:
+        """Stretches of a group's tiles that are made apart: several only where there is little else to share."""
+        steps = self.c.samples.extent * self.c.groups.extent * -(-self.c.height // self.t.rows)
+        each = max(1, self.tiles * steps // _UNITS)
+        return 1 if steps >= _UNITS else -(-self.tiles // each)
+
+    @property
+    def units(self) -> int:
+        """Parts of a sample's work that can be done apart."""
+        return self.c.groups.extent * -(-self.c.height // self.t.rows) * self.parts
 
     def begin(self) -> None:
         """What comes before the samples."""
+        c = self.c
+        self._reserve()
+        if not filter_panels.suits(c, self.lanes):
+            return
+        if self.parts > 1:
+            self.panels = filter_panels.FilterPanels(self, -(-self.tiles // self.parts))
+            return
+        self.panels = filter_panels.FilterPanels(self, self.tiles * c.groups.extent)
+        for g in range(c.groups.extent):
+            start = self.b.add(self.p._start(c.weights), ir.Constant(I64, g * c.groups.weights))
+            self.panels.pack(start, ir.Constant(I64, 0), self.tiles, g * self.tiles)
 
     def sample(self, n: ir.Value) -> None:
         """Everything for sample ``n``."""
-        c, t = self.c, self.t
-        self.n = n
-        self.base = {}
-        self._reserve()
-        self._in_steps(c.height, t.rows, self._rows)
+        self.p._loop(ir.Constant(I64, 0), ir.Constant(I64, self.units), 1, lambda u: self.unit(n, u))
+
+    def unit(self, n: ir.Value, u: ir.Value) -> None:
+        """The part ``u`` of sample ``n``."""
+        steps = -(-self.c.height // self.t.rows)
+        part, rest = self._digit(u, self.parts)
+        step, group = self._digit(rest, steps)
+        self.n, self.group = n, group
+        self._rows(self._clipped(step, self.t.rows, self.c.height), part)
+
+    def _digit(self, u: ir.Value, base: int) -> tuple[ir.Value, ir.Value]:
+        """``u`` modulo ``base``, and what is left of it."""
+        if base == 1:
+            return ir.Constant(I64, 0), u
+        n = ir.Constant(I64, base)
+        return self.b.urem(u, n), self.b.udiv(u, n)
+
+    def _clipped(self, i: ir.Value, step: int, count: int) -> ir.Value:
+        """Where step ``i`` of ``count`` begins; the last one overlaps those before, which gives the same results."""
+        first = self.b.mul(i, ir.Constant(I64, step))
+        if count % step == 0:
+            return first
+        last = ir.Constant(I64, count - step)
+        return self.b.select(self.b.icmp_signed("<", first, last), first, last)
+
+    def _first_filter(self, tile: ir.Value) -> ir.Value:
+        return self._clipped(tile, self.t.filters, self.c.filters.extent)
 
     def _reserve(self) -> None:
-        a, b = self.c.grid
-        self.stretch = self.t.vectors * self.lanes  # elements of one offset of one channel
-        self.packed = self._scratch(self.c.channels.extent * a * b * self.stretch + self.lanes)
-        self.sums = self._scratch(self.t.filters * self.t.wide * self.results * self.lanes)
+        t, c = self.t, self.c
+        a, b = c.grid
+        self.stretch = t.vectors * self.lanes  # elements of one offset of one channel
+        self.packed = self._scratch(t.channels * a * b * self.stretch + self.lanes)
+        self.slot = t.filters * t.wide * self.results * self.lanes  # elements of a tile's sums
+        slots = 1 if t.channels == c.channels.extent else -(-self.tiles // self.parts) * -(-t.vectors // t.wide)
+        self.sums = self._scratch(slots * self.slot)
 
-    def _rows(self, y: ir.Value) -> None:
-        """The rows of positions from ``y`` on."""
-        t = self.t
+    def _rows(self, y: ir.Value, part: ir.Value) -> None:
+        """The rows of positions from ``y`` on, for a stretch of the group's filters."""
+        b, c = self.b, self.c
         self.y = y
-        self._pack()
-        self._in_steps(t.vectors, t.wide, lambda v: self._in_steps(
-            self.c.filters.extent, t.filters, lambda f: self._tile(f, v)))  # fmt: skip
+        count = -(-self.tiles // self.parts)
+        self.first = self.kept = self._clipped(part, count, self.tiles)
+        if self.panels is not None and self.parts > 1:
+            start = b.add(self.p._start(c.weights), self._times(self.group, c.groups.weights))
+            self.panels.pack(start, self.first, count)
+            self.kept = ir.Constant(I64, 0)
+        elif self.panels is not None:
+            self.kept = b.mul(self.group, ir.Constant(I64, self.tiles))
+        if self.t.channels == c.channels.extent:
+            self.channel, self.channels = ir.Constant(I64, 0), ir.Constant(I64, c.channels.extent)
+            self._pack()
+            self._tiles(count, self._multiply, self._tile)
+            return
+
+        def some(i: ir.Value) -> None:
+            left = b.sub(ir.Constant(I64, c.channels.extent), i)
+            most = ir.Constant(I64, self.t.channels)
+            self.channel, self.channels = i, b.select(b.icmp_signed("<", left, most), left, most)
+            self._pack()
+            self._tiles(count, self._multiply)
+
+        self.p._loop(ir.Constant(I64, 0), ir.Constant(I64, c.channels.extent), self.t.channels, some)
+        self._tiles(count, self._tile)
+
+    def _tiles(self, count: int, *bodies: Callable[[ir.Value, ir.Value], None]) -> None:
+        """``body(filter, vector)`` at the begin of each tile, whose sums' place is then known."""
+        t, b = self.t, self.b
+        across = -(-t.vectors // t.wide)
+
+        def tile(i: ir.Value, j: ir.Value) -> None:
+            self.tile = b.add(self.kept, i)
+            place: ir.Value = ir.Constant(I64, 0)
+            if t.channels < self.c.channels.extent:
+                place = b.mul(b.add(b.mul(i, ir.Constant(I64, across)), j), ir.Constant(I64, self.slot))
+            self.place = place
+            f, v = self._first_filter(b.add(self.first, i)), self._clipped(j, t.wide, t.vectors)
+            for body in bodies:
+                body(f, v)
+
+        self._loops([count, across], tile)
 
     def _tile(self, f: ir.Value, v: ir.Value) -> None:
-        self._multiply(f, v)
+        """What follows a tile's sums."""
         lane = self.b.mul(v, ir.Constant(I64, self.lanes))
+        filters = self.b.add(f, self._times(self.group, self.c.filters.extent))
 
         def finish(i: ir.Value) -> None:
             for w in range(self.t.wide):
                 values = self._values(i, w)
                 at = self.b.add(lane, ir.Constant(I64, w * self.lanes))
-                self._finish(self.b.add(f, i), at, values)
+                self._finish(self.b.add(filters, i), at, values)
 
         self.p._loop(ir.Constant(I64, 0), ir.Constant(I64, self.t.filters), 1, finish)
 
@@ -133,13 +248,13 @@ class ConvolutionPrinter:
 
     def _pack(self) -> None:
         c, b = self.c, self.b
-        start = self._offset(c.image)
+        start = self._image()
         start = b.add(start, self._times(self.y, c.rows.image * c.window[0]))
         down, _ = c.grid
         zero = ir.Constant(I64, 0)
 
         def channel(i: ir.Value) -> None:
-            here = b.add(start, self._times(i, c.channels.image))
+            here = b.add(start, self._times(b.add(self.channel, i), c.channels.image))
             to = b.mul(i, ir.Constant(I64, down))
 
             def row(a: ir.Value) -> None:
@@ -147,7 +262,7 @@ class ConvolutionPrinter:
 
             self.p._loop(zero, ir.Constant(I64, down), 1, row)
 
-        self.p._loop(zero, ir.Constant(I64, c.channels.extent), 1, channel)
+        self.p._loop(zero, self.channels, 1, channel)
 
     def _pack_row(self, source: ir.Value, row: ir.Value) -> None:
         """The offsets of one row of the grid. Vectors end in the place of what is written after them."""
@@ -211,10 +326,17 @@ class ConvolutionPrinter:
         dtype, lanes = c.nest.dtype, self.lanes
         window = [(i, j) for i in range(c.window[0]) for j in range(c.window[1])]
         cells = {}
-        for key in [(i, w, d) for i in range(t.filters) for w in range(t.wide) for d in window]:
+        blocked = t.channels < c.channels.extent
+        for k, key in enumerate((i, w, d) for i in range(t.filters) for w in range(t.wide) for d in window):
+            start: ir.Value = constant(0, dtype, lanes)
+            if blocked:
+                before = b.load(self._sum(ir.Constant(I64, k * lanes)), align=self.itemsize, typ=self.type)
+                start = b.select(b.icmp_signed("==", self.channel, ir.Constant(I64, 0)), start, before)
             cells[key] = self.p.top.alloca(self.type)
-            b.store(constant(0, dtype, lanes), cells[key])
-        weights = b.add(self._offset(c.weights), self._times(f, c.filters.weights))
+            b.store(start, cells[key])
+        weights, pointer = self._weights(f)
+        each = 1 if self.panels is None else t.filters  # numbers from one tap to the next, by the filters' strides
+        apart = c.filters.weights if self.panels is None else 1
         vectors = b.mul(v, ir.Constant(I64, lanes))
         down, across = c.grid
         by_row, by_tap = c.rows.image // c.units[0], c.down.image // c.units[0]
@@ -223,7 +345,8 @@ class ConvolutionPrinter:
         def line(i: ir.Value, r: ir.Value) -> None:
             place = b.add(b.mul(i, ir.Constant(I64, down)), self._times(r, by_tap))
             place = b.add(b.mul(place, ir.Constant(I64, across * self.stretch)), vectors)
-            number = b.add(b.add(weights, self._times(i, c.channels.weights)), self._times(r, c.down.weights))
+            number = b.add(weights, self._times(b.add(self.channel, i), each * c.channels.weights))
+            number = b.add(number, self._times(r, each * c.down.weights))
             sums = {key: b.load(cell, typ=self.type) for key, cell in cells.items()}
             for s in range(c.across.extent):
                 held = {}
@@ -233,36 +356,38 @@ class ConvolutionPrinter:
                         at = b.gep(self.packed, [b.add(place, ir.Constant(I64, k))], source_etype=self.memory)
                         held[w, d] = b.load(at, align=self.itemsize, typ=self.type)
                 for m in range(t.filters):
-                    k = m * c.filters.weights + s * c.across.weights
-                    at = b.gep(self.p.pointer(c.weights.buffer), [b.add(number, ir.Constant(I64, k))],
-                               source_etype=self.memory)  # fmt: skip
+                    k = m * apart + s * each * c.across.weights
+                    at = b.gep(pointer, [b.add(number, ir.Constant(I64, k))], source_etype=self.memory)
                     factor = splat(b, b.load(at, align=self.itemsize, typ=self.memory), lanes)
                     for (w, d), x in held.items():
                         sums[m, w, d] = scalars.intrinsic(b, "fma", [x, factor, sums[m, w, d]])
             for key, cell in cells.items():
                 b.store(sums[key], cell)
 
-        self._loops([c.channels.extent, c.down.extent], line)
+        self._loops([self.channels if blocked else c.channels.extent, c.down.extent], line)
         for k, cell in enumerate(cells.values()):
-            at = b.gep(self.sums, [ir.Constant(I64, k * lanes)], source_etype=self.memory)
-            b.store(b.load(cell, typ=self.type), at, align=self.itemsize)
+            b.store(b.load(cell, typ=self.type), self._sum(ir.Constant(I64, k * lanes)), align=self.itemsize)
 
-    def _loops(self, counts: list[int], body: Callable[..., None], *at: ir.Value) -> None:
+    def _sum(self, at: ir.Value) -> ir.Value:
+        """A place among the sums of the current tile."""
+        return self.b.gep(self.sums, [self.b.add(self.place, at)], source_etype=self.memory)
+
+    def _loops(self, counts: list[Any], body: Callable[..., None], *at: ir.Value) -> None:
         """Nested loops; one of a single turn is left out."""
         if not counts:
             body(*at)
         elif counts[0] == 1:
             self._loops(counts[1:], body, *at, ir.Constant(I64, 0))
         else:
-            self.p._loop(ir.Constant(I64, 0), ir.Constant(I64, counts[0]), 1,
-                         lambda i: self._loops(counts[1:], body, *at, i))  # fmt: skip
+            count = counts[0] if isinstance(counts[0], ir.Value) else ir.Constant(I64, counts[0])
+            self.p._loop(ir.Constant(I64, 0), count, 1, lambda i: self._loops(counts[1:], body, *at, i))
 
     def _values(self, i: ir.Value, w: int) -> list[ir.Value]:
         """The results of a window for the tile's filter ``i`` and vector ``w``."""
         b, size = self.b, self.results * self.lanes
         first = b.add(b.mul(i, ir.Constant(I64, self.t.wide * size)), ir.Constant(I64, w * size))
-        return [b.load(b.gep(self.sums, [b.add(first, ir.Constant(I64, d * self.lanes))], source_etype=self.memory),
-                       align=self.itemsize, typ=self.type) for d in range(self.results)]  # fmt: skip
+        return [b.load(self._sum(b.add(first, ir.Constant(I64, d * self.lanes))), align=self.itemsize, typ=self.type)
+                for d in range(self.results)]  # fmt: skip
 
     # -- what follows ---------------------------------------------------------------------------------------------
 
@@ -372,8 +497,24 @@ class ConvolutionPrinter:
         self.p.mask = None
         return out
 
+    def _image(self) -> ir.Value:
+        """Where the sample's and group's part of the image begins."""
+        c, b = self.c, self.b
+        start = b.add(self.p._start(c.image), self._times(self.n, c.samples.image))
+        return b.add(start, self._times(self.group, c.groups.image))
+
+    def _weights(self, f: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Where the numbers of the tile's filters begin, and from what."""
+        c, b = self.c, self.b
+        if self.panels is not None:
+            return self.panels.place(self.tile), self.panels.memory
+        start = b.add(self.p._start(c.weights), self._times(self.group, c.groups.weights))
+        return b.add(start, self._times(f, c.filters.weights)), self.p.pointer(c.weights.buffer)
+
     def _offset(self, a: Access) -> ir.Value:
         """Where the sample's part of an access begins."""
+        if a is self.c.nest.out and not self.p._is_private(a.buffer):
+            return self.b.add(self.p._start(a), self._times(self.n, self.c.samples.out))
         if self.p._is_private(a.buffer) or not a.strides[0]:
             return self.p._start(a)
         return self.b.add(self.p._start(a), self.b.mul(self.n, self.p.stride(a, 0)))

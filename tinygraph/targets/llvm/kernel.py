@@ -158,6 +158,7 @@ class KernelPrinter(Reductions, Memory, Draws):
 
     def print(self) -> Kernel:
         parallel = self._parallel()
+        self.iterations = self.group.nests[0].extents[0] if parallel else 1  # of the loop that threads share
         table = self._context_pointer(0)
         self._table, self._params, self._args = table, self._context_pointer(1), self._context_pointer(2)
         if self.convolution is not None:
@@ -170,7 +171,7 @@ class KernelPrinter(Reductions, Memory, Draws):
         self.b.ret_void()
         self.top.branch(self.function.basic_blocks[1])
         first = self.group.nests[0]
-        extent = first.extents[0] if parallel else 1
+        extent = self.iterations if parallel else 1
         step, exact = 1 if self.convolution else max(self.lanes, self.share), False
         if parallel and first in self.tiled and len(self.group.nests) == 1:
             s = self.tiled[first]
@@ -179,17 +180,24 @@ class KernelPrinter(Reductions, Memory, Draws):
         return Kernel(str(self.module), self.slots.values, extent, parallel, self.scratch, step, exact)
 
     def _samples(self, convolution: ConvolutionPrinter, parallel: bool) -> None:
-        """The samples' loop around a convolution and the nests that it leaves."""
+        """The samples' loop around a convolution and the nests that it leaves; without any, a loop of smaller parts."""
         convolution.begin()
+        units = 1 if self.tree else convolution.units
+        self.iterations = convolution.c.samples.extent * units
 
-        def sample(n: ir.Value) -> None:
-            convolution.sample(n)
+        def part(i: ir.Value) -> None:
+            n, u = i, ir.Constant(I64, 0)
+            if self.tree:
+                convolution.sample(n)
+            else:
+                u, n = convolution._digit(i, units)
+                convolution.unit(n, u)
             for node in self.tree:
                 self._iteration(node, n)
 
         first = self.group.nests[0]
-        span = (self.begin, self.end) if parallel else (ir.Constant(I64, 0), self.size(first.extents[0], (first, 0)))
-        self._loop(*span, 1, sample)
+        span = (self.begin, self.end) if parallel else (ir.Constant(I64, 0), self.size(self.iterations, (first, 0)))
+        self._loop(*span, 1, part)
 
     def _parallel(self) -> bool:
         """Whether iterations of the one outermost loop are independent of each other."""

@@ -1,14 +1,14 @@
 """Recognising a convolution and the nests that finish its results, for ``convolution.py`` to print in one go.
 
 A convolution here is a contraction of samples' images with filters that all samples share: one operand (the image)
-moves along the sample axis and the axes of positions, the other along the axis of filters. What follows in the group
-and reads only a result's own window, a max-pool and its argmax, or the same position, a bias and an activation, is
-computed while the results are in registers.
+moves along the sample axis and the axes of positions, the other along the axis of filters, both along that of groups.
+What follows in the group and reads only a result's own window, a max-pool and its argmax, or the same position, a bias
+and an activation, is computed while the results are in registers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import gcd
 
@@ -52,6 +52,8 @@ class Convolution:
     nest: Nest
     image: Access
     weights: Access
+    samples: Axis
+    groups: Axis
     filters: Axis
     rows: Axis
     columns: Axis
@@ -86,6 +88,11 @@ class Convolution:
             along // h if b * self.across.extent > 1 else 0) + 1  # fmt: skip
 
     @property
+    def offsets(self) -> int:
+        """Offsets of all channels: vectors of the image that a vector of positions needs."""
+        return self.channels.extent * self.grid[0] * self.grid[1]
+
+    @property
     def taps(self) -> int:
         return self.down.extent * self.across.extent
 
@@ -101,6 +108,9 @@ def recognise(group: Group) -> Convolution | None:
         return None
     if any(n.kinds[:1] != "p" or n.extents[0] != c.nest.extents[0] for n in group.nests):
         return None
+    first = c.nest.extents[0], c.nest.out.strides[0]
+    if len(group.nests) > 1 and first[0] > 1 and first != (c.samples.extent, c.samples.out):
+        return None  # the loop that is shared is not that of the samples
     pooled = _with_tails(c, group, _window_of(c, group.nests))
     if pooled is None or pooled.window == (1, 1):
         pooled = _with_tails(c, group, (1, 1))
@@ -111,6 +121,8 @@ def as_convolution(nest: Nest) -> Convolution | None:
     """The nest read as a convolution without a tail; None if it is not one worth packing its image for."""
     if not is_contraction(nest) or nest.accumulate or nest.out.dynamic is not None or nest.kinds[0] != "p":
         return None
+    if not nest.points:
+        return None
     x, y = (a.attr for a in nest.expr.args)
     for image, weights in ((x, y), (y, x)):
         c = _read_as(nest, image, weights)
@@ -120,32 +132,54 @@ def as_convolution(nest: Nest) -> Convolution | None:
 
 
 def _read_as(nest: Nest, image: Access, weights: Access) -> Convolution | None:
-    if weights.strides[0] or not image.strides[0] or not nest.out.strides[0]:
-        return None
     axes = [Axis(e, image.strides[k], weights.strides[k], nest.out.strides[k]) for k, e in enumerate(nest.extents)]
-    inner = [(a, nest.kinds[k]) for k, a in enumerate(axes) if k and a.extent > 1]
+    inner = [(a, nest.kinds[k]) for k, a in enumerate(axes) if a.extent > 1]
     filters = [a for a, kind in inner if kind == "p" and not a.image]
+    groups = [a for a, kind in inner if kind == "p" and a.image and a.weights]
     places = [a for a, kind in inner if kind == "p" and a.image and not a.weights]
-    sums = [a for a, kind in inner if kind == "r"]
-    if len(filters) != 1 or not 1 <= len(places) <= 2 or not 1 <= len(sums) <= 3:
+    sums = sorted((a for a, kind in inner if kind == "r"), key=lambda a: a.image)
+    if len(filters) != 1 or len(groups) > 1 or not 1 <= len(sums) <= 3 or filters[0].extent < _FILTERS:
         return None
-    if 1 + len(filters) + len(places) + len(sums) != 1 + len(inner) or filters[0].extent < _FILTERS:
+    if any(a.image < 0 or a.out <= 0 for a in (*places, *groups)) or any(a.image < 0 for a in sums):
         return None
-    if any(a.image < 0 or a.out < 0 for a in (*places, *sums)):
+    columns = next((a for a in places if a.out == 1), None)
+    if columns is None:
         return None
-    columns = places[-1]
-    rows = places[0] if len(places) == 2 else Axis()
-    if columns.out != 1 or len(places) == 2 and (rows.out != columns.extent or rows.image <= columns.image):
+    rows = next((a for a in places if a.out == columns.extent and a.image > columns.image), Axis())
+    samples = [a for a in places if a not in (columns, rows)]
+    if len(samples) > 1 or groups and groups[0].out != filters[0].out * filters[0].extent:
         return None
-    pitch = rows.image or columns.image * columns.extent
-    across = [a for a in sums if a.image < pitch]
-    down = [a for a in sums if pitch <= a.image < pitch * max(rows.extent, 2)]
-    channels = [a for a in sums if a.image >= pitch * max(rows.extent, 2)]
-    if max(len(across), len(down), len(channels)) > 1:
-        return None
-    channel, below, beside = ((found or [Axis()])[0] for found in (channels, down, across))
-    c = Convolution(nest, image, weights, filters[0], rows, columns, channel, below, beside)
-    return c if c.taps > 1 and _dense(c) else None
+    if len(sums) == 1 and not any(_overlap(a, sums[0]) for a in (columns, rows)):
+        return None  # a product of matrices
+    found = []
+    for channels, down, across in _roles(sums, [columns, rows]):
+        c = Convolution(nest, image, weights, (samples or [Axis()])[0], (groups or [Axis()])[0], filters[0], rows,
+                        columns, channels, down, across)  # fmt: skip
+        if c.taps > 1 and _dense(c):
+            found.append(c)
+    return min(found, key=lambda c: c.offsets, default=None)
+
+
+def _overlap(place: Axis, tap: Axis) -> bool:
+    """Whether different positions read the same element, by different taps."""
+    unit = gcd(place.image, tap.image)
+    return unit > 0 and tap.image // unit < place.extent and place.image // unit < tap.extent
+
+
+def _roles(sums: Sequence[Axis], places: Sequence[Axis]) -> Iterator[tuple[Axis, Axis, Axis]]:
+    """The axes of a sum as channels, rows and columns of taps: channels lie behind all that a channel reads."""
+    *taps, last = sums
+    reach = sum((a.extent - 1) * a.image for a in (*taps, *places))
+    channels = Axis()
+    if len(sums) == 3 or last.image > reach:
+        channels = last
+    else:
+        taps = [*taps, last]
+    if len(taps) == 2:
+        yield channels, taps[1], taps[0]
+    elif len(taps) == 1:
+        yield channels, Axis(), taps[0]
+        yield channels, taps[0], Axis()
 
 
 def _dense(c: Convolution) -> bool:
@@ -197,7 +231,7 @@ def _with_tails(c: Convolution, group: Group, window: tuple[int, int]) -> Convol
 def _layout(c: Convolution, out: Access) -> Access:
     """The access of a four-dimensional tail (sample, filter, row, column) to the convolution's result."""
     rows = c.rows.out or c.columns.extent
-    return Access(out.buffer, out.offset, (out.strides[0], c.filters.out, rows, 1), out.params)
+    return Access(out.buffer, out.offset, (c.samples.out, c.filters.out, rows, 1), out.params)
 
 
 def _tail(
@@ -209,7 +243,7 @@ def _tail(
         return None
     if pooled and (n.combine not in _REDUCERS or c.window == (1, 1)):
         return None
-    sizes = [c.nest.extents[0], c.filters.extent, c.height, c.width]
+    sizes = [c.samples.extent, c.groups.extent * c.filters.extent, c.height, c.width]
     at_full = not pooled and c.window != (1, 1) and n.extents[-2:] == (c.rows.extent, c.columns.extent)
     if at_full:
         sizes[2:] = [c.rows.extent, c.columns.extent]

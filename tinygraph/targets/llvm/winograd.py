@@ -10,6 +10,7 @@ float32 where summing directly errs by 6e-7 (20 channels, 5 by 5). An infinite e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from llvmlite import ir
 
 from tinygraph.targets.llvm import scalars
-from tinygraph.targets.llvm.convolution import ConvolutionPrinter, Tiling
+from tinygraph.targets.llvm.convolution import ConvolutionPrinter, Tiling, tiling
 from tinygraph.targets.llvm.scalars import I32, I64, constant, splat
 from tinygraph.targets.llvm.windows import Convolution
 
@@ -38,7 +39,7 @@ def suits(c: Convolution, lanes: int) -> bool:
     steps = c.rows.image == c.down.image and c.columns.image == c.across.image
     size = (r + 1) ** 2 * c.channels.extent * c.filters.extent * c.nest.out.buffer.itemsize
     return (
-        c.window == (2, 2) and r in _TAPS and c.across.extent == r and steps
+        c.window == (2, 2) and c.groups.extent == 1 and r in _TAPS and c.across.extent == r and steps
         and c.channels.extent >= _CHANNELS and c.filters.extent >= lanes and size <= _FILTER_BYTES
     )  # fmt: skip
 
@@ -79,15 +80,16 @@ class WinogradPrinter(ConvolutionPrinter):
         self.padded = -(-c.filters.extent // self.lanes) * self.lanes
 
     def _tiling(self, registers: int) -> Tiling:
-        c, rows, vectors = self.c, self.t.rows, self.t.vectors
+        c = self.c
+        t = tiling(c, self.lanes, registers, blocks=False)
         best: tuple[float, Tiling] | None = None
-        for wide in range(1, min(vectors, 4) + 1):
+        for wide in range(1, min(t.vectors, 4) + 1):
             for filters in range(1, min((registers - 2 - wide) // wide, c.filters.extent) + 1):
-                waste = -(-vectors // wide) * wide / vectors * -(-c.filters.extent // filters) * filters
+                waste = -(-t.vectors // wide) * wide / t.vectors * -(-c.filters.extent // filters) * filters
                 sums = wide * filters
                 cost = waste * max(sums / 2, (filters + wide) / 2, 4.0) / sums
                 if best is None or cost < best[0]:
-                    best = cost, Tiling(rows, vectors, filters, wide)
+                    best = cost, replace(t, filters=filters, wide=wide)
         assert best is not None
         return best[1]
 
@@ -96,6 +98,7 @@ class WinogradPrinter(ConvolutionPrinter):
         self.stretch = self.t.vectors * self.lanes
         self.packed = self._scratch(squares * self.stretch + self.lanes)  # one channel
         self.image = self._scratch(squares * channels * self.stretch)
+        self.slot = 0
         self.sums = self._scratch(squares * self.t.filters * self.t.wide * self.lanes)
 
     # -- transformations ------------------------------------------------------------------------------------------
@@ -104,6 +107,7 @@ class WinogradPrinter(ConvolutionPrinter):
         """The filters, transformed: for each square and channel all filters side by side."""
         c, b = self.c, self.b
         r, lanes = c.down.extent, self.lanes
+        self._reserve()
         self.filters = self._scratch(self.points**2 * c.channels.extent * self.padded)
         taps = self._scratch(r * r * lanes)
         start = self.p._start(c.weights)
@@ -135,7 +139,7 @@ class WinogradPrinter(ConvolutionPrinter):
     def _pack(self) -> None:
         """The image's rows, packed and transformed channel by channel."""
         c, b, n = self.c, self.b, self.points
-        start = b.add(self._offset(c.image), self._times(self.y, c.rows.image * c.window[0]))
+        start = b.add(self._image(), self._times(self.y, c.rows.image * c.window[0]))
 
         def channel(i: ir.Value) -> None:
             here = b.add(start, self._times(i, c.channels.image))
