@@ -12,8 +12,11 @@ pytest.importorskip("llvmlite")
 
 from llvmlite import ir  # noqa: E402
 
+import tinygraph.tensor as T  # noqa: E402
+from tinygraph import Mode, config, function  # noqa: E402
 from tinygraph.errors import InvalidValue  # noqa: E402
 from tinygraph.targets.llvm import blas as blas_module  # noqa: E402
+from tinygraph.targets.llvm import executable  # noqa: E402
 from tinygraph.targets.llvm.blas import NO_TRANS, ROUTINES, ROW_MAJOR, TRANS, find_blas, search  # noqa: E402
 from tinygraph.targets.llvm.engine import Engine  # noqa: E402
 
@@ -169,3 +172,23 @@ def test_a_library_without_both_products_is_no_blas(blas, monkeypatch):
     assert search(only_one) is None
     monkeypatch.setattr(blas_module, "_libraries", lambda: iter([only_one, stub(1, "nothing")]))
     assert find_blas.__wrapped__() is None
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("rows", [503, 900])
+def test_long_products_are_several_calls_that_an_interrupt_may_come_between(blas, monkeypatch, threads, rows):
+    monkeypatch.setattr(executable, "_CALL_OF_BLAS", 50_000_000)
+    monkeypatch.setattr(executable, "own_shape", lambda *_: None)
+    grains = []
+    original = executable.LlvmExecutable._kernel
+    monkeypatch.setattr(
+        executable.LlvmExecutable, "_kernel",
+        lambda self, library, slots, extent, grain, i: (
+            grains.append((extent, grain)), original(self, library, slots, extent, grain, i))[-1],
+    )  # fmt: skip
+    x, w = T.fmatrix("x"), T.fmatrix("w")
+    a, b = numbers(rows, 801, dtype=np.float32), numbers(801, 602, dtype=np.float32, seed=1)
+    with config.change(threads=threads):
+        close(function([x, w], T.dot(x, w), mode=Mode(target="llvm"))(a, b) / 30, a @ b / 30)
+    ((extent, grain),) = grains
+    assert extent == rows and 0 < grain * 801 * 602 <= 50_000_000 + 801 * 602

@@ -56,6 +56,8 @@ _SHARE_BYTES = 128 << 10
 _SMALL_PRODUCTS = 4096, 3_000_000
 #: multiplications from which on threads share a product
 _LARGE_PRODUCT = 1_000_000
+#: multiplications of one call of BLAS, which nothing can interrupt: some tenths of a second
+_CALL_OF_BLAS = 16_000_000_000
 
 #: scalar operations that one step of a loop stands for, besides its kernels
 _STEP = 20
@@ -270,9 +272,8 @@ class LlvmExecutable:
                 self._own_product(OwnProduct(product, share, self.checked), product.work, g)
                 return
             self.uses_blas = True
-            grain = 0
-            if product.work > _LARGE_PRODUCT and self.threads > 1:
-                grain = max(1, -(-product.rows // self.threads))
+            calls = self.threads * -(-product.work // (self.threads * _CALL_OF_BLAS))
+            grain = -(-product.rows // calls) if product.work > _LARGE_PRODUCT and calls > 1 else 0
             self._kernel(load(product_text(product.dtype, self.checked)), product.slots, product.rows, grain, g)
             self.work += product.work // 8
             return
