@@ -50,7 +50,7 @@ if importlib.util.find_spec("llvmlite"):
 if shutil.which("g++"):
     TARGETS["cuda"] = ("cuda", _emulator, 2)  # each kernel is built by the host compiler: seconds for each program
 each_target = pytest.mark.parametrize(
-    "target", [pytest.param(t, marks=pytest.mark.slow) if TARGETS[t][2] < 15 else t for t in TARGETS]
+    "target", [pytest.param(t, marks=pytest.mark.slow) if TARGETS[t][2] < 5 else t for t in TARGETS]
 )
 ROWS, COLUMNS = 3, 4
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinygraph.tensor as T
-from tinygraph import function, grad, scan, until
+from tinygraph import config, function, grad, scan, until
 from tinygraph.passes.reference import evaluate
 
 SEEDS = [*range(20), 45, 63, 66, 112, 159, 207]  # the latter found mistakes
@@ -131,12 +131,20 @@ class RandomLoop:
         return [self.x, self.y, self.w, self.b, self.table, self.at, self.init], values
 
 
-@pytest.mark.parametrize("seed", [*SEEDS, *SHAPELY])
-def test_a_random_loop(seed):
+def cases():
+    """Every seed as it is, and with each access of the kernels compared with its buffer's extent."""
+    for k, seed in enumerate([*SEEDS, *SHAPELY]):
+        yield pytest.param(seed, False, id=f"{seed}")
+        yield pytest.param(seed, True, id=f"{seed} checked", marks=[pytest.mark.slow] if k % 3 else [])
+
+
+@pytest.mark.parametrize("seed, checked", list(cases()))
+def test_a_random_loop(seed, checked):
     loop = RandomLoop(seed)
     variables, values = loop.arguments()
     want = evaluate(loop.results, dict(zip(variables, values, strict=True)))
-    f = function(variables, loop.results, on_unused_input="ignore")
-    for _ in range(2):  # the second call finds the memory of the first
-        for k, (a, b) in enumerate(zip(f(*values), want, strict=True)):
-            np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-9, err_msg=f"result {k}")
+    with config.change(bounds_check=checked):
+        f = function(variables, loop.results, on_unused_input="ignore")
+        for _ in range(2):  # the second call finds the memory of the first
+            for k, (a, b) in enumerate(zip(f(*values), want, strict=True)):
+                np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-9, err_msg=f"result {k}")
