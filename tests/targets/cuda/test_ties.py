@@ -1,0 +1,3 @@
+"""The suite on equal maxima, on the emulator."""
+
+from cuda_suite.ties import *  # noqa: F403
