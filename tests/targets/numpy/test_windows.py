@@ -119,3 +119,13 @@ def test_axes_of_which_one_alone_is_a_small_window(shape):
     mask = RandomStreams(3).binomial(shape, p=0.5, dtype="float32")
     flat = RandomStreams(3).binomial((int(np.prod(shape)),), p=0.5, dtype="float32")
     np.testing.assert_array_equal(function([], mask)().ravel(), function([], flat)())
+
+
+@pytest.mark.parametrize("samples", [1, 5])
+@pytest.mark.parametrize("filters", [1, 2])
+def test_convolutions_to_one_filter_whose_samples_are_rows_of_a_product(samples, filters):
+    conv, pool = Conv((2, 1), ("half", "half"), (1, 1), 1), MaxPool((2, 3), (2, 3), (0, 0), True)
+    x, w = RNG.standard_normal((samples, 20, 19, 5)), RNG.standard_normal((filters, 20, 4, 1))
+    a, b = T.dtensor4(), T.dtensor4()
+    got = function([a, b], pool_2d(conv(a, b), (2, 3), ignore_border=True))(x, w)
+    np.testing.assert_allclose(got, pool.forward(conv.forward(x, w))[0], rtol=1e-12, atol=1e-12)

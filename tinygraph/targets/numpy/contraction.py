@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -246,25 +247,20 @@ def _product(p: NestPrinter, nest: Nest, found: Plan) -> None:
         p.code.body.add(f"matmul({left}, {right}, {direct})" if found.columns or found.loop else
                         f"matmul({left}, {right}[:, None] if {right}.ndim == 1 else {right}, {direct})")  # fmt: skip
         return
-    sizes = [nest.extents[k] for k in found.loop + found.rows + found.columns]
-    shape = [p.shape(nest)[k] for k in found.loop] + [_prod(nest, found.rows), _prod(nest, found.columns)]
-    tiled = bool(p.tile) and 0 in found.loop
-    if p.tile and not tiled and (0 in found.rows or 0 in found.columns):
-        raise NotImplementedError("a tile across the rows of a product")
-    name = p.code.take(nest.dtype, shape)
-    if tiled:
-        local = p.code.fresh("y")
-        p.code.body.add(f"{local} = {name}[:hi - lo]")
-        name = local
+    order = found.loop + found.rows + found.columns
+    here = p.shape(nest)
+    whole = p.code.take(nest.dtype, [here[k] for k in found.loop] + [prod(here[k] for k in axes) for axes in
+                                                                     (found.rows, found.columns)])  # fmt: skip
+    full, name = [str(nest.extents[k]) for k in order], whole
+    if p.tile and 0 in order:
+        full[order.index(0)] = "hi - lo"
+        name = p.code.fresh("y")
+        p.code.body.add(f"{name} = {whole}[{_cut(nest, found)}]")
     if not found.columns and not found.loop:
         p.code.body.add(f"matmul({left}, {right}[:, None] if {right}.ndim == 1 else {right}, {name})")
     else:
         p.code.body.add(f"matmul({left}, {right}, {name})")
-    full = [str(s) for s in sizes]
-    if tiled:
-        full[0] = "hi - lo"
     value = f"{name}.reshape({', '.join(full) if full else '()'})"
-    order = found.loop + found.rows + found.columns
     n = nest.kinds.count("p")
     par = [k for k, kind in enumerate(nest.kinds) if kind == "p"]
     live = sorted(order)
@@ -276,6 +272,14 @@ def _product(p: NestPrinter, nest: Nest, found: Plan) -> None:
         add_into(p, nest, value)
     else:
         p.code.body.add(f"copyto({_par_out(p, nest, n)}, {value})")
+
+
+def _cut(nest: Nest, found: Plan) -> str:
+    """Of the array (loop..., rows, columns) that a whole tile fills, the part that this one does."""
+    axes = [[k] for k in found.loop] + [found.rows, found.columns]
+    at = next(i for i, some in enumerate(axes) if 0 in some)
+    assert axes[at][0] == 0  # the tiles run over the first axis, so their rows follow each other
+    return ":, " * at + f":(hi - lo) * {prod(nest.extents[k] for k in axes[at][1:])}"
 
 
 def _par_out(p: NestPrinter, nest: Nest, n: int) -> str:
