@@ -30,8 +30,8 @@ _INNER, _PANEL_BYTES, _LEFT_BYTES = 512, 512 << 10, 192 << 10
 _ROWS, _OTHERS = 24, 64
 #: bands of the left matrix that are packed at once
 _BANDS = 4
-#: how much packing an element costs, in multiplications of it
-_PACKING = 16
+#: how much packing an element of the left and of the right matrix costs, in multiplications of it
+_LEFT_COST, _RIGHT_COST = 24, 12
 #: tiles by bits of a vector: rows, and vectors of each
 _TILES = {512: ((6, 4), (5, 5), (8, 3), (12, 2)), 256: ((3, 4), (4, 3), (6, 2))}
 _OTHER_TILES = ((6, 4), (8, 3))
@@ -74,7 +74,7 @@ def _cost(p: Product, s: Share, threads: int) -> float:
     """Time of the thread with the most to do, for each multiplication of the product."""
     m, n = p.slots[:2]
     tile = s.shape
-    packing = _PACKING / s.rows + (_PACKING / s.columns if p.slots[3] == TRANSPOSED else 0)
+    packing = _RIGHT_COST / s.rows + (_LEFT_COST / s.columns if p.slots[3] == TRANSPOSED else 0)
     loads = (tile.rows + tile.vectors) / (tile.rows * tile.vectors)
     return s.rows * s.columns * threads / (m * n) * (1 + loads) * (1 + packing)
 
@@ -101,9 +101,14 @@ class OwnProduct:
         self.scratch = -(-(inner * wide + bands) * size // 64) * 64
 
 
+def _piece(shape: Shape) -> int:
+    """Numbers that are copied at once to a line of a packed band: not more than need be, as most cross cache lines."""
+    return min(shape.lanes, 1 << (shape.rows - 1).bit_length())
+
+
 def _excess(shape: Shape) -> int:
     """Numbers that a line of a packed band may write beyond its end, as it is stored in whole vectors."""
-    return -shape.rows % shape.lanes
+    return -shape.rows % _piece(shape)
 
 
 @cache
@@ -223,7 +228,7 @@ class _Printer:
 
     def _pack_left(self, i: ir.Value, i_end: ir.Value, s: ir.Value, depth: ir.Value) -> None:
         """The rows from ``i`` on in bands, some at once; what a vector holds too much, the next line overwrites."""
-        b, k, rows, n = self.b, self.k, self.shape.rows, self.shape.lanes
+        b, k, rows, n = self.b, self.k, self.shape.rows, _piece(self.shape)
         band = self._band()
 
         def some(r: ir.Value) -> None:
