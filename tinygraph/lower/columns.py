@@ -18,7 +18,7 @@ pairs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isqrt, prod
 
@@ -133,10 +133,11 @@ class _Mover:
         private = self._private(rows)
 
         def made(start: int, count: int, each: int, place: int) -> Group:
-            nests = [_cleared(c.nest, partial[c], place, count) for c in columns]
+            nests = [cleared(c.nest, partial[c], place, count) for c in columns]
             for k, n in enumerate(rows.nests):
                 nests.append(_split(n, 0, start, count, each))
-                nests += [_part(c, start, count, each, partial[c], place) for c in columns if c.position == k]
+                here = [c for c in columns if c.position == k]
+                nests += [part(c.nest, c.axis, start, count, each, partial[c], place) for c in here]
             return Group(nests, 1, private, origin=rows.origin, label=rows.label)
 
         if not rest:
@@ -185,25 +186,28 @@ def _walks_rows(g: Group) -> bool:
     for n in g.nests:
         if n.kinds[0] != "p" or n.out.dynamic is not None or n.accumulate or is_product(n):
             return False
-        if n.out.strides[0] <= 0 or not _splits(n, 0):
+        if n.out.strides[0] <= 0 or not splits(n, 0):
             return False
     return max(n.points for n in g.nests) >= _ROW * g.nests[0].extents[0]
 
 
-def _splits(n: Nest, axis: int) -> bool:
+def splits(n: Nest, axis: int) -> bool:
     """Whether nothing that a nest computes depends on an axis but through the places it reads."""
     every = [n.expr, *[x.attr.dynamic for x in loads(n.expr) if x.attr.dynamic is not None]]
     return not any(x.op == "philox" or (x.op == "axis" and x.attr == axis) for e in every for x in postorder(e))
 
 
 def _blocks(rows: Group) -> tuple[int, int]:
-    """How many blocks of how many rows; what divides the rows evenly if that lies near."""
-    extent = rows.nests[0].extents[0]
-    wanted = max(_LEAST, min(_MOST, 1 << (isqrt(extent).bit_length() - 1)))
-    taken = {e for n in rows.nests for e in n.extents[1:]}  # loops over as many would be taken for the rows'
-    near = [r for r in range(wanted // 2, min(2 * wanted, _MOST) + 1) if extent % r == 0 and r not in taken]
+    # loops inside over as many points as a block has rows would be taken for the rows'
+    return blocks_of(rows.nests[0].extents[0], {e for n in rows.nests for e in n.extents[1:]})
+
+
+def blocks_of(rows: int, taken: Collection[int]) -> tuple[int, int]:
+    """How many blocks of how many rows; a number of rows that divides them evenly, if one lies near, and not taken."""
+    wanted = max(_LEAST, min(_MOST, 1 << (isqrt(rows).bit_length() - 1)))
+    near = [r for r in range(wanted // 2, min(2 * wanted, _MOST) + 1) if rows % r == 0 and r not in taken]
     each = min(near, key=lambda r: abs(r - wanted), default=wanted)
-    return extent // each, each
+    return rows // each, each
 
 
 def _fit(n: Nest, rows: Group) -> tuple[int, int]:
@@ -212,7 +216,7 @@ def _fit(n: Nest, rows: Group) -> tuple[int, int]:
         return -1, -1
     plain = [a for a in n.accesses() if a.dynamic is None]
     for axis, (kind, extent) in enumerate(zip(n.kinds, n.extents, strict=True)):
-        if kind != "r" or extent != rows.nests[0].extents[0] or not _splits(n, axis):
+        if kind != "r" or extent != rows.nests[0].extents[0] or not splits(n, axis):
             continue
         turned = _split(n, axis, 0, 1, extent)  # the rows are axis 1 here, and there
         made, read = -1, -1
@@ -263,17 +267,18 @@ def _split(n: Nest, axis: int, start: int, count: int, each: int) -> Nest:
                    out=_cut(n.out, axis, each, start))  # fmt: skip
 
 
-def _part(c: _Column, start: int, count: int, each: int, partial: Buffer, place: int) -> Nest:
-    """The reduction of each block's rows, taken up row by row in the block's partial result."""
-    results = results_of(c.nest)
-    n = _split(c.nest, c.axis, start, count, each)
+def part(n: Nest, axis: int, start: int, count: int, each: int, partial: Buffer, place: int) -> Nest:
+    """A reduction of each of ``count`` blocks of ``each`` rows, taken up row by row in the block's partial result."""
+    results = results_of(n)
+    made = _split(n, axis, start, count, each)
     steps = iter(c_strides(results))
-    strides = (prod(results), 0, *[next(steps) if kind == "p" else 0 for kind in n.kinds[2:]])
+    strides = (prod(results), 0, *[next(steps) if kind == "p" else 0 for kind in made.kinds[2:]])
     out = Access(partial, place * prod(results), strides)
-    return replace(n, kinds="pp" + n.kinds[2:], out=out, accumulate=True)
+    return replace(made, kinds="pp" + made.kinds[2:], out=out, combine=n.combine, accumulate=True)
 
 
-def _cleared(n: Nest, partial: Buffer, place: int, count: int) -> Nest:
+def cleared(n: Nest, partial: Buffer, place: int, count: int) -> Nest:
+    """What partial results of ``count`` blocks are before the first row."""
     results = results_of(n)
     shape = (count, *results)
     start = const(identity(n.combine or "", partial.dtype), partial.dtype)

@@ -14,6 +14,7 @@ from tinygraph.lower.picked import resolve
 from tinygraph.lower.plan import MemoryPlan, plan_memory
 from tinygraph.lower.sink import sink_into_loops
 from tinygraph.lower.tables import multiply_tables
+from tinygraph.lower.tall import reduce_tall_tables
 from tinygraph.program.contraction import is_contraction, is_product
 from tinygraph.program.instructions import (
     Branch,
@@ -129,6 +130,7 @@ class LlvmExecutable:
         resolve(program)
         fuse(program, may_group)
         reduce_columns_with_rows(program)
+        reduce_tall_tables(program)
         gather_results(program, reductions=True)
         self.program = program
         self.machine = vm.machine()
