@@ -176,19 +176,22 @@ def test_a_library_without_both_products_is_no_blas(blas, monkeypatch):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("rows", [503, 900])
-def test_long_products_are_several_calls_that_an_interrupt_may_come_between(blas, monkeypatch, threads, rows):
-    monkeypatch.setattr(executable, "_CALL_OF_BLAS", 50_000_000)
-    monkeypatch.setattr(executable, "own_shape", lambda *_: None)
-    grains = []
+@pytest.mark.parametrize("own", [True, False])
+def test_long_products_are_several_shares_that_an_interrupt_may_come_between(blas, monkeypatch, own, rows, threads):
+    monkeypatch.setattr(executable, "_UNINTERRUPTED", 50_000_000)
+    if not own:
+        monkeypatch.setattr(executable, "own_share", lambda *_: None)
+    found = []
     original = executable.LlvmExecutable._kernel
-    monkeypatch.setattr(
-        executable.LlvmExecutable, "_kernel",
-        lambda self, library, slots, extent, grain, i: (
-            grains.append((extent, grain)), original(self, library, slots, extent, grain, i))[-1],
-    )  # fmt: skip
+
+    def spy(self, library, slots, extent, grain, i):
+        found.append((extent, grain))
+        original(self, library, slots, extent, grain, i)
+
+    monkeypatch.setattr(executable.LlvmExecutable, "_kernel", spy)
     x, w = T.fmatrix("x"), T.fmatrix("w")
     a, b = numbers(rows, 801, dtype=np.float32), numbers(801, 602, dtype=np.float32, seed=1)
     with config.change(threads=threads):
         close(function([x, w], T.dot(x, w), mode=Mode(target="llvm"))(a, b) / 30, a @ b / 30)
-    ((extent, grain),) = grains
-    assert extent == rows and 0 < grain * 801 * 602 <= 50_000_000 + 801 * 602
+    ((extent, grain),) = found
+    assert grain and -(-extent // grain) >= rows * 801 * 602 // 50_000_000

@@ -57,8 +57,8 @@ _SHARE_BYTES = 128 << 10
 _SMALL_PRODUCTS = 4096, 3_000_000
 #: multiplications from which on threads share a product
 _LARGE_PRODUCT = 1_000_000
-#: multiplications of one call of BLAS, which nothing can interrupt: some tenths of a second
-_CALL_OF_BLAS = 16_000_000_000
+#: multiplications of one share of a product, which nothing can interrupt: some tenths of a second
+_UNINTERRUPTED = 16_000_000_000
 
 #: scalar operations that one step of a loop stands for, besides its kernels
 _STEP = 20
@@ -268,14 +268,14 @@ class LlvmExecutable:
             return
         product = as_product(g.nests[0]) if len(g.nests) == 1 else None
         if product is not None and product.work > 0 and not _is_small(product, g.nests[0]):
-            threads = self.threads if product.work > _LARGE_PRODUCT else 1
-            share = own_share(product, _engine().target.vector_bits, threads) if not self.rows else None
+            shares = self.threads * -(-product.work // (self.threads * _UNINTERRUPTED))
+            shares = shares if product.work > _LARGE_PRODUCT else 1
+            share = own_share(product, _engine().target.vector_bits, shares) if not self.rows else None
             if share is not None:
                 self._own_product(OwnProduct(product, share, self.checked), product.work, g)
                 return
             self.uses_blas = True
-            calls = self.threads * -(-product.work // (self.threads * _CALL_OF_BLAS))
-            grain = -(-product.rows // calls) if product.work > _LARGE_PRODUCT and calls > 1 else 0
+            grain = -(-product.rows // shares) if shares > 1 else 0
             self._kernel(load(product_text(product.dtype, self.checked)), product.slots, product.rows, grain, g)
             self.work += product.work // 8
             return

@@ -48,21 +48,21 @@ class Share:
     columns: int
 
 
-def own_share(p: Product, bits: int, threads: int) -> Share | None:
-    """How threads best make the product, or None to leave it to BLAS."""
+def own_share(p: Product, bits: int, shares: int) -> Share | None:
+    """How the product is best made in about so many shares, or None to leave it to BLAS."""
     m, n, k = p.slots[:3]
     if p.batched or m < _ROWS or min(n, k) < _OTHERS:
         return None
-    return min(_shares(p, bits, threads), key=lambda s: _cost(p, s, threads))
+    return min(_shares(p, bits, shares), key=lambda s: _cost(p, s, shares))
 
 
-def _shares(p: Product, bits: int, threads: int) -> Iterator[Share]:
+def _shares(p: Product, bits: int, shares: int) -> Iterator[Share]:
     lanes = bits // (32 if p.dtype == "float32" else 64)
     m, n = p.slots[:2]
     for tile in _TILES.get(bits, _OTHER_TILES):
         shape = Shape(*tile, lanes)
-        for across in range(1, threads + 1):
-            down = threads // across
+        for across in range(1, shares + 1):
+            down = shares // across
             yield Share(shape, _part(m, down, shape.rows), _part(n, across, shape.width))
 
 
@@ -70,13 +70,13 @@ def _part(n: int, parts: int, unit: int) -> int:
     return -(-n // (parts * unit)) * unit
 
 
-def _cost(p: Product, s: Share, threads: int) -> float:
-    """Time of the thread with the most to do, for each multiplication of the product."""
+def _cost(p: Product, s: Share, shares: int) -> float:
+    """Time of the largest share, for each multiplication of the product."""
     m, n = p.slots[:2]
     tile = s.shape
     packing = _RIGHT_COST / s.rows + (_LEFT_COST / s.columns if p.slots[3] == TRANSPOSED else 0)
     loads = (tile.rows + tile.vectors) / (tile.rows * tile.vectors)
-    return s.rows * s.columns * threads / (m * n) * (1 + loads) * (1 + packing)
+    return s.rows * s.columns * shares / (m * n) * (1 + loads) * (1 + packing)
 
 
 class OwnProduct:
