@@ -34,6 +34,7 @@ from tinygraph.targets.llvm.looptree import (
     unstored,
 )
 from tinygraph.targets.llvm.memory import Memory
+from tinygraph.targets.llvm.numbers import table_numbers
 from tinygraph.targets.llvm.reductions import TERMS, Reductions, emptied_at, reduced
 from tinygraph.targets.llvm.scalars import I1, I8, I32, I64, PTR, constant, splat
 from tinygraph.targets.llvm.transposed import Transposition, Turn, turn
@@ -62,6 +63,7 @@ class Kernel:
     ):  # fmt: skip
         self.text = text
         self.slots = slots  # ints, ("buffer", Buffer), ("param", name), ("bound", what an index is checked against),
+        # ("number", (its type, its value)),
         # and ("private", Buffer), the number of a buffer that the kernel keeps in scratch memory
         self.extent = extent  # iterations of the first loop
         self.parallel = parallel
@@ -88,6 +90,7 @@ class KernelPrinter(Reductions, Memory, Draws):
         start = self.function.append_basic_block("start")
         self.b: Builder = builder(start, checked)
         self.slots = Slots()
+        self.table_numbers = {k for nest in group.nests for k in table_numbers(nest.expr)}
         self.lanes = self._lanes(bits)
         self.bits = bits
         self.convolution = recognise(group)
@@ -504,7 +507,7 @@ class KernelPrinter(Reductions, Memory, Draws):
     def _value(self, x: Expr) -> ir.Value:
         b = self.b
         if x.op == "const":
-            return constant(x.attr, x.dtype)
+            return self._number(x) if id(x) in self.table_numbers else constant(x.attr, x.dtype)
         if x.op == "param":
             index = self._slot(("param", x.attr))
             return b.load(b.gep(self._params, [index], source_etype=I64), typ=I64)
@@ -522,6 +525,16 @@ class KernelPrinter(Reductions, Memory, Draws):
             counter, element = (b.zext(a, wide) if _bits(a) < 64 else a for a in args[2:])
             return philox.word(b, args[0], args[1], counter, element, width)
         return scalars.operation(b, x, args, width)
+
+    def _number(self, x: Expr) -> ir.Value:
+        """A constant that is no part of the code."""
+        key = ("number", x.dtype, x.attr)
+        if key not in self._numbers:
+            t = scalars.typed(x.dtype, 0)
+            bits = ir.IntType(8 * np.dtype(x.dtype).itemsize)
+            slot = self._slot(("number", (x.dtype, x.attr)))
+            self._numbers[key] = self.top.bitcast(slot if bits.width == 64 else self.top.trunc(slot, bits), t)
+        return self._numbers[key]
 
     def _checked(self, x: Expr, i: ir.Value, width: int) -> ir.Value:
         """An index counted from the front; one out of range is recorded and read as 0."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tinygraph.program.instructions import Buffer, Group
 from tinygraph.targets.llvm.cache import content_key
 from tinygraph.targets.llvm.engine import Engine
 from tinygraph.targets.llvm.kernel import Kernel, KernelPrinter
+from tinygraph.targets.llvm.numbers import bits_of, table_numbers
 
 _kernels: dict[str, dict[str, Any]] = {}
 #: the text that was last printed for its digest, by the digest: who asks for it asks next
@@ -74,18 +75,19 @@ def _version() -> str:
 
 
 class Names:
-    """Numbers for a group's buffers and checked indices, in order of appearance."""
+    """Numbers for a group's buffers, checked indices and constants, in order of appearance."""
 
     def __init__(self) -> None:
         self.buffers: dict[Buffer, int] = {}
         self.bounds: list[Any] = []
+        self.numbers: dict[tuple[str, float], int] = {}  # constants that are no part of the code, by type and value
 
     def group(self, g: Group) -> str:
         """Everything that a group's kernel depends on."""
         parts = []
         for n in g.nests:
             parts.append(repr((n.extents, n.kinds, n.combine, n.accumulate)))
-            parts.append(self._expression(n.expr))
+            parts.append(self._expression(n.expr, table_numbers(n.expr)))
             parts.append(self._access(n.out))
         private = sorted(self.buffers[b] for b in g.private if b in self.buffers)
         return f"{g.outer} {private} " + ";".join(parts)
@@ -97,7 +99,7 @@ class Names:
         dynamic = "" if a.dynamic is None else self._expression(a.dynamic)
         return f"{self._buffer(a.buffer)}:{a.buffer.dtype}+{a.offset}{a.strides}{a.params}[{dynamic}]"
 
-    def _expression(self, e: Expr) -> str:
+    def _expression(self, e: Expr, numbers: Set[int] = frozenset()) -> str:
         number: dict[int, int] = {}
         parts = []
         for x in postorder(e):
@@ -108,6 +110,8 @@ class Names:
             elif x.op == "index":
                 attr = f"{int(x.attr)}"
                 self.bounds.append(x.attr)
+            elif id(x) in numbers:
+                attr = f"#{self.numbers.setdefault((x.dtype, x.attr), len(self.numbers))}"
             elif x.attr is not None:
                 attr = repr(x.attr)
             parts.append(f"{x.op}.{x.dtype}({','.join(str(number[id(a)]) for a in x.args)}){attr}")
@@ -120,6 +124,8 @@ class Names:
         kind, what = s
         if kind in ("buffer", "private"):
             return [kind, self.buffers[what]]
+        if kind == "number":
+            return [kind, self.numbers[what]]
         if kind == "bound":
             return [kind, next(k for k, b in enumerate(self.bounds) if b is what)]
         return [kind, what]
@@ -131,4 +137,7 @@ class Names:
         kind, what = data
         if kind in ("buffer", "private"):
             return kind, list(self.buffers)[what]
+        if kind == "number":
+            dtype, value = list(self.numbers)[what]
+            return bits_of(value, dtype)
         return kind, self.bounds[what] if kind == "bound" else what
