@@ -121,11 +121,16 @@ class ConvolutionPrinter:
         """Parts of a sample's work that can be done apart."""
         return self.c.groups.extent * -(-self.c.height // self.t.rows) * self.parts
 
+    @property
+    def setup(self) -> int:
+        """Multiplications that could be made while the filters of all groups are packed."""
+        return self.panels.cost * self.tiles * self.c.groups.extent if self.panels and self.parts == 1 else 0
+
     def begin(self) -> None:
         """What comes before the samples."""
         c = self.c
         self._reserve()
-        if not filter_panels.suits(c, self.lanes):
+        if not filter_panels.suits(c):
             return
         if self.parts > 1:
             self.panels = filter_panels.FilterPanels(self, -(-self.tiles // self.parts))
@@ -335,8 +340,9 @@ class ConvolutionPrinter:
             cells[key] = self.p.top.alloca(self.type)
             b.store(start, cells[key])
         weights, pointer = self._weights(f)
-        each = 1 if self.panels is None else t.filters  # numbers from one tap to the next, by the filters' strides
-        apart = c.filters.weights if self.panels is None else 1
+        steps = (c.channels.weights, c.down.weights, c.across.weights, c.filters.weights)
+        if self.panels is not None:
+            steps = (self.panels.channel, self.panels.row, self.panels.column, 1)
         vectors = b.mul(v, ir.Constant(I64, lanes))
         down, across = c.grid
         by_row, by_tap = c.rows.image // c.units[0], c.down.image // c.units[0]
@@ -345,8 +351,8 @@ class ConvolutionPrinter:
         def line(i: ir.Value, r: ir.Value) -> None:
             place = b.add(b.mul(i, ir.Constant(I64, down)), self._times(r, by_tap))
             place = b.add(b.mul(place, ir.Constant(I64, across * self.stretch)), vectors)
-            number = b.add(weights, self._times(b.add(self.channel, i), each * c.channels.weights))
-            number = b.add(number, self._times(r, each * c.down.weights))
+            number = b.add(weights, self._times(b.add(self.channel, i), steps[0]))
+            number = b.add(number, self._times(r, steps[1]))
             sums = {key: b.load(cell, typ=self.type) for key, cell in cells.items()}
             for s in range(c.across.extent):
                 held = {}
@@ -356,7 +362,7 @@ class ConvolutionPrinter:
                         at = b.gep(self.packed, [b.add(place, ir.Constant(I64, k))], source_etype=self.memory)
                         held[w, d] = b.load(at, align=self.itemsize, typ=self.type)
                 for m in range(t.filters):
-                    k = m * apart + s * each * c.across.weights
+                    k = m * steps[3] + s * steps[2]
                     at = b.gep(pointer, [b.add(number, ir.Constant(I64, k))], source_etype=self.memory)
                     factor = splat(b, b.load(at, align=self.itemsize, typ=self.memory), lanes)
                     for (w, d), x in held.items():

@@ -31,6 +31,7 @@ from tinygraph.targets.llvm import panels
 from tinygraph.targets.llvm.checked import CheckedWorkspace
 from tinygraph.targets.llvm.collapse import collapsed
 from tinygraph.targets.llvm.gemm import OwnProduct, own_share
+from tinygraph.targets.llvm.input_gradients import gather
 from tinygraph.targets.llvm.kernel import Kernel
 from tinygraph.targets.llvm.packing import Pack, Packed, pack_products
 from tinygraph.targets.llvm.panel_copies import layout, pack_text
@@ -51,6 +52,8 @@ _SERIAL_BELOW = 200_000
 _SHARE = 50_000
 #: shares of a kernel that each thread makes at most; fewer of those that each begin with preparations
 _SHARES, _COSTLY_SHARES = 32, 8
+#: how much longer a share should take than what comes before its first iteration
+_SETUP = 10
 #: bytes that one share of a group's parts should touch
 _SHARE_BYTES = 128 << 10
 #: multiplications from and up to which a product is printed rather than left to BLAS
@@ -125,6 +128,7 @@ class LlvmExecutable:
     def __init__(self, program: Program, threads: int = 1, checked: bool = False):
         self.checked = checked
         use_places(program, _engine().target.vector_bits)
+        gather(program)
         multiply_tables(program)
         sink_into_loops(program)
         resolve(program)
@@ -290,6 +294,8 @@ class LlvmExecutable:
                 grain = -(-printed.extent // most)
             if printed.exact or printed.extent > 4 * printed.step * self.threads:
                 grain = -(-grain // printed.step) * printed.step
+            if printed.setup:
+                grain = max(grain, min(-(-printed.extent // self.threads), _SETUP * printed.setup // per_row))
         self._kernel(library, printed.slots, printed.extent, grain, g)
 
     def _printed(self, g: Group) -> tuple[Kernel, Any]:

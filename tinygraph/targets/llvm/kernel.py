@@ -59,7 +59,8 @@ class Kernel:
     """The printed function and what it needs to be called."""
 
     def __init__(
-        self, text: Any, slots: list[Any], extent: int, parallel: bool, scratch: int, step: int, exact: bool = False
+        self, text: Any, slots: list[Any], extent: int, parallel: bool, scratch: int, step: int, exact: bool = False,
+        setup: int = 0,
     ):  # fmt: skip
         self.text = text
         self.slots = slots  # ints, ("buffer", Buffer), ("param", name), ("bound", what an index is checked against),
@@ -70,6 +71,7 @@ class Kernel:
         self.scratch = scratch  # bytes of scratch memory for each thread
         self.step = step  # shares of the first loop are best multiples of it
         self.exact = exact  # and must be
+        self.setup = setup  # multiplications that the time before a share's first iteration is worth
 
 
 class KernelPrinter(Reductions, Memory, Draws):
@@ -101,6 +103,7 @@ class KernelPrinter(Reductions, Memory, Draws):
         self.skipped = unstored(self.tree, group.private)
         self._wide_private = has_vector_above(self.tree, group.outer)
         self.scratch = 0
+        self.setup = 0
         self.share = 1  # iterations of the first loop that belong together
         self._fixed: dict[Buffer, int] = {}
         self._pointers: dict[Buffer, ir.Value] = {}
@@ -180,11 +183,12 @@ class KernelPrinter(Reductions, Memory, Draws):
             s = self.tiled[first]
             step = s.tile.get(0, 1) * (s.width if s.vector_axis == 0 else s.rows if s.row_axis == 0 else 1)
             exact = True
-        return Kernel(str(self.module), self.slots.values, extent, parallel, self.scratch, step, exact)
+        return Kernel(str(self.module), self.slots.values, extent, parallel, self.scratch, step, exact, self.setup)
 
     def _samples(self, convolution: ConvolutionPrinter, parallel: bool) -> None:
         """The samples' loop around a convolution and the nests that it leaves; without any, a loop of smaller parts."""
         convolution.begin()
+        self.setup = convolution.setup
         units = 1 if self.tree else convolution.units
         self.iterations = convolution.c.samples.extent * units
 

@@ -43,7 +43,8 @@ def kernel(group: Group, engine: Engine, checked: bool = False) -> tuple[Kernel,
     if record is None:
         record = _kernels[description] = _stored(description, names, printer, engine)
     slots = [names.slot(s) for s in record["slots"]]
-    made = Kernel(text, slots, record["extent"], record["parallel"], record["scratch"], record["step"], record["exact"])
+    made = Kernel(text, slots, record["extent"], record["parallel"], record["scratch"], record["step"], record["exact"],
+                  record["setup"])  # fmt: skip
     return made, record["digest"]
 
 
@@ -58,6 +59,7 @@ def _stored(description: str, names: Names, printer: Callable[[], KernelPrinter]
     record = {
         "digest": hashlib.sha256(k.text.encode()).hexdigest(), "slots": [names.as_data(s) for s in k.slots],
         "extent": k.extent, "parallel": k.parallel, "scratch": k.scratch, "step": k.step, "exact": k.exact,
+        "setup": k.setup,
     }  # fmt: skip
     _fresh.clear()
     _fresh[record["digest"]] = k.text

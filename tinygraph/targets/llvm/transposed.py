@@ -33,7 +33,7 @@ class Turn(NamedTuple):
 def turn(nest: Nest, depth: int, bits: int) -> Turn | None:
     """How the nest, from the loop at ``depth`` on, turns rows into columns; None if it is not such a copy."""
     e, out = nest.expr, nest.out
-    if e.op != "load" or nest.combine is not None or nest.accumulate or e.attr.dynamic is not None:
+    if e.op != "load" or nest.combine is not None or e.attr.dynamic is not None:
         return None
     if out.dynamic is not None or e.attr.buffer is out.buffer or e.dtype != out.buffer.dtype:
         return None
@@ -41,15 +41,27 @@ def turn(nest: Nest, depth: int, bits: int) -> Turn | None:
         return None
     n = merged(nest, max(depth, 1))  # the first axis may be shared out over threads
     source, out = n.expr.attr, n.out
-    inner = [k for k in range(depth, len(n.extents)) if n.extents[k] >= _LEAST]
+    inner = [k for k in range(depth, len(n.extents)) if n.extents[k] > 1]
     rows = next((k for k in inner if out.strides[k] == 1 and source.strides[k] > 1), None)
     columns = next((k for k in inner if source.strides[k] == 1 and out.strides[k] > 1), None)
-    if rows is None or columns is None:
+    if rows is None or columns is None or n.extents[columns] < _LEAST or _repeats(n):
         return None
+    if n.extents[rows] < _LEAST and n.extents[rows] != out.strides[columns]:
+        return None  # what is written lies in short pieces
     lanes = bits // (8 * out.buffer.itemsize)
     while lanes > n.extents[columns]:
         lanes //= 2
     return Turn(n, rows, columns, lanes)
+
+
+def _repeats(n: Nest) -> bool:
+    """Whether several points may be written to one place, the last of which counts."""
+    reach = 0
+    for s, e in sorted(zip((abs(s) for s in n.out.strides), n.extents, strict=True)):
+        if e > 1 and s <= reach:
+            return True
+        reach += s * (e - 1)
+    return False
 
 
 class Transposition:
@@ -94,7 +106,8 @@ class Transposition:
         """Blocks of many rows, of few, and single rows."""
         b, t = self.b, self.t
         first, last = self._range(t.rows)
-        for count in dict.fromkeys((t.lanes, _LEAST, 1)):
+        few = t.nest.extents[t.rows] < _LEAST
+        for count in (2, 1) if few else dict.fromkeys((t.lanes, _LEAST, 1)):
             span = b.sub(last, first)
             whole = b.add(first, b.and_(span, ir.Constant(I64, -count)))
             self.p._loop(first, whole, count, lambda i, n=count: self._band(self._moved(at, t.rows, i), n))
@@ -121,11 +134,13 @@ class Transposition:
             b.load(self._place(self.source, at, across, r), align=self._size, typ=kind) for r in range(count)
         ]
         each = t.lanes // count
+        if self.out.strides[t.columns] == count:  # columns lie side by side
+            each = 1
         for k, v in enumerate(turned(b, rows)):
             for j in range(each):
                 lanes = ir.Constant(ir.VectorType(I32, count), list(range(j * count, (j + 1) * count)))
                 part = v if each == 1 else b.shuffle_vector(v, v, lanes)
-                b.store(part, self._place(self.out, at, down, k * each + j), align=self._size)
+                b.store(part, self._place(self.out, at, down, k * (t.lanes // count) + j), align=self._size)
 
     @property
     def _size(self) -> int:
