@@ -54,6 +54,8 @@ _SHARE = 50_000
 _SHARES, _COSTLY_SHARES = 32, 8
 #: how much longer a share should take than what comes before its first iteration
 _SETUP = 10
+#: scalar operations of the longest share: Ctrl-C, which is heard between shares, waits for no more
+_LONGEST_SHARE = 100_000_000
 #: bytes that one share of a group's parts should touch
 _SHARE_BYTES = 128 << 10
 #: multiplications from and up to which a product is printed rather than left to BLAS
@@ -284,19 +286,22 @@ class LlvmExecutable:
             self.work += product.work // 8
             return
         printed, library = self._printed(g)
-        work = self._weight(g)
-        grain = 0
-        if printed.parallel and work > _SERIAL_BELOW and self.threads > 1 and printed.extent > 1:
-            per_row = max(1, work // printed.extent)
-            grain = max(1, min(-(-printed.extent // self.threads), max(_SHARE // per_row, 1)))
-            most = self.threads * (_COSTLY_SHARES if any(is_contraction(n) for n in g.nests) else _SHARES)
-            if printed.extent // grain > most:
-                grain = -(-printed.extent // most)
-            if printed.exact or printed.extent > 4 * printed.step * self.threads:
-                grain = -(-grain // printed.step) * printed.step
-            if printed.setup:
-                grain = max(grain, min(-(-printed.extent // self.threads), _SETUP * printed.setup // per_row))
-        self._kernel(library, printed.slots, printed.extent, grain, g)
+        self._kernel(library, printed.slots, printed.extent, self._grain(printed, g), g)
+
+    def _grain(self, printed: Kernel, g: Group) -> int:
+        """Iterations of a share of a group's kernel, or 0 where one thread makes all of them in one go."""
+        extent, threads, work = printed.extent, self.threads, self._weight(g)
+        if not printed.parallel or extent <= 1 or work <= (_SERIAL_BELOW if threads > 1 else _LONGEST_SHARE):
+            return 0
+        per_row = max(1, work // extent)
+        grain = max(1, min(-(-extent // threads), max(_SHARE // per_row, 1)))
+        most = threads * (_COSTLY_SHARES if any(is_contraction(n) for n in g.nests) else _SHARES)
+        if extent // grain > most:
+            grain = -(-extent // most)
+        grain = min(grain, max(_LONGEST_SHARE // per_row, 1))
+        if printed.exact or extent > 4 * printed.step * threads:
+            grain = -(-grain // printed.step) * printed.step
+        return max(grain, min(-(-extent // threads), _SETUP * printed.setup // per_row))
 
     def _printed(self, g: Group) -> tuple[Kernel, Any]:
         """A group's kernel, and the library that it is in."""
