@@ -15,7 +15,7 @@ from tinygraph import Mode, config, function
 pytest.importorskip("llvmlite")
 
 from tinygraph.targets.llvm import executable
-from tinygraph.targets.llvm.gemm import OwnProduct, Share
+from tinygraph.targets.llvm.gemm import OwnProduct, Share, product_text
 from tinygraph.targets.llvm.machine import address_of
 from tinygraph.targets.llvm.panels import PARAMS, Shape
 from tinygraph.targets.llvm.products import Product
@@ -90,7 +90,7 @@ def run(p: OwnProduct, matrices: list[np.ndarray]) -> None:
     table, params, slots = numbers(*map(address_of, matrices)), numbers(0), numbers(*p.slots)
     scratch = np.empty(p.scratch, dtype=np.uint8)
     context = numbers(*map(address_of, (table, params, slots, scratch)), p.scratch, 0, 0)
-    kernel = executable.load(p.text).address("kernel")
+    kernel = executable.load(product_text(*p.kind)).address("kernel")
     ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(kernel)(address_of(context), 0, p.parts, 0)
 
 

@@ -26,8 +26,8 @@ from tinygraph.program.instructions import (
     Program,
 )
 from tinygraph.program.titles import title
+from tinygraph.targets.llvm import gemm, panels
 from tinygraph.targets.llvm import machine as vm
-from tinygraph.targets.llvm import panels
 from tinygraph.targets.llvm.checked import CheckedWorkspace
 from tinygraph.targets.llvm.collapse import collapsed
 from tinygraph.targets.llvm.gemm import OwnProduct, own_share
@@ -37,7 +37,7 @@ from tinygraph.targets.llvm.packing import Pack, Packed, pack_products
 from tinygraph.targets.llvm.panel_copies import layout, pack_text
 from tinygraph.targets.llvm.parts import in_parts
 from tinygraph.targets.llvm.pooled import PooledGradient, use_places
-from tinygraph.targets.llvm.printed import kernel
+from tinygraph.targets.llvm.printed import kernel, table_kernel
 from tinygraph.targets.llvm.products import as_product, product_text
 from tinygraph.targets.llvm.setters import setter_text
 from tinygraph.targets.llvm.sharing import shared_rows
@@ -257,7 +257,7 @@ class LlvmExecutable:
         elif isinstance(i, Loop):
             self._shared_loop(i)
         elif isinstance(i, Pack):
-            library = load(pack_text(i.panels.dtype, i.shape, layout(*i.strides), self.checked))
+            library = self._table_kernel(pack_text, i.panels.dtype, i.shape, layout(*i.strides))
             self._kernel(library, i.slots(), i.extent, int(10 * i.panels.size > _SERIAL_BELOW and self.threads > 1), i)
         elif isinstance(i, Packed):
             self._packed(i)
@@ -278,7 +278,7 @@ class LlvmExecutable:
             shares = shares if product.work > _LARGE_PRODUCT else 1
             share = own_share(product, _engine().target.vector_bits, shares) if not self.rows else None
             if share is not None:
-                self._own_product(OwnProduct(product, share, self.checked), product.work, g)
+                self._own_product(OwnProduct(product, share), product.work, g)
                 return
             self.uses_blas = True
             grain = -(-product.rows // shares) if shares > 1 else 0
@@ -337,14 +337,18 @@ class LlvmExecutable:
             self.contexts.append((places, one.slots, one.part))
         self.code[at + 3] = len(self.code)
 
+    def _table_kernel(self, printer: Callable[..., str], *arguments: object) -> Any:
+        """The library with the kernel that ``printer`` prints, and prints only if the disk does not hold it."""
+        return load(*table_kernel(_engine(), printer, *arguments, self.checked))
+
     def _own_product(self, p: OwnProduct, work: int, g: Group) -> None:
-        library = load(p.text)
+        library = self._table_kernel(gemm.product_text, *p.kind)
         self.scratch = max(self.scratch, p.scratch)
         self.work += work // 8
         self._kernel(library, p.slots, p.parts, int(p.parts > 1), g)
 
     def _packed(self, i: Packed) -> None:
-        library = load(panels.product_text(i.nest.dtype, i.pack.shape, i.nest.accumulate, self.checked))
+        library = self._table_kernel(panels.product_text, i.nest.dtype, i.pack.shape, i.nest.accumulate)
         self.work += i.nest.points // 8
         rows = i.matrices.rows
         large = i.nest.points > _LARGE_PRODUCT and self.threads > 1

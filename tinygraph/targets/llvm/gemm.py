@@ -80,12 +80,13 @@ def _cost(p: Product, s: Share, shares: int) -> float:
 
 
 class OwnProduct:
-    """A product's kernel, its table, how many parts threads share, and the scratch memory that each needs."""
+    """Which kernel makes a product, its table, how many parts threads share, and the scratch memory that each needs."""
 
-    def __init__(self, p: Product, share: Share, checked: bool = False):
+    def __init__(self, p: Product, share: Share):
         m, n, k, lies, lda, tb, ldb, ldc, add = p.slots[:9]
         shape, size = share.shape, 4 if p.dtype == "float32" else 8
-        self.text = product_text(p.dtype, shape, lies == TRANSPOSED, tb == TRANSPOSED, checked)
+        #: arguments for ``product_text``
+        self.kind = p.dtype, shape, lies == TRANSPOSED, tb == TRANSPOSED
         inner = shape.lines(-(-k // -(-k // _INNER)))
         wide = min(share.columns, max(1, _PANEL_BYTES // (inner * shape.width * size)) * shape.width)
         high = min(share.rows, max(1, _LEFT_BYTES // (inner * shape.rows * size)) * shape.rows)

@@ -68,6 +68,25 @@ def _stored(description: str, names: Names, printer: Callable[[], KernelPrinter]
     return record
 
 
+def table_kernel(engine: Engine, printer: Callable[..., str], *arguments: object) -> tuple[Callable[[], str], str]:
+    """What prints a kernel with all its sizes in a table, and the digest of the text ``printer(*arguments)``."""
+
+    def text() -> str:
+        return printer(*arguments)
+
+    def digest() -> str:
+        return hashlib.sha256(text().encode()).hexdigest()
+
+    if engine.cache is None:
+        return text, digest()
+    key = content_key("table", _version(), printer.__module__, arguments)
+    found = engine.cache.get(key)
+    if found is None:
+        found = digest().encode()
+        engine.cache.put(key, found)
+    return text, found.decode()
+
+
 @cache
 def _version() -> str:
     """A digest of the code that prints."""
