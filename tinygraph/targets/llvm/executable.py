@@ -43,6 +43,7 @@ from tinygraph.targets.llvm.setters import setter_text
 from tinygraph.targets.llvm.sharing import shared_rows
 from tinygraph.targets.llvm.streams import in_streams
 from tinygraph.targets.llvm.tiles import schedule
+from tinygraph.targets.llvm.weight_gradients import sort_columns
 from tinygraph.targets.llvm.workspace import CallPrinter, NativeStep, Workspace
 from tinygraph.targets.numpy.printer import HostCall
 
@@ -131,6 +132,7 @@ class LlvmExecutable:
         self.checked = checked
         use_places(program, _engine().target.vector_bits)
         gather(program)
+        sort_columns(program)
         multiply_tables(program)
         sink_into_loops(program)
         resolve(program)
