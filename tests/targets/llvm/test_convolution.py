@@ -163,6 +163,14 @@ def test_groups_single_samples_and_many_channels(
     assert len(recognised) >= 2
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_gradient_to_filters_is_no_convolution_with_few_positions(n, recognised):
+    x, w = T.ftensor4("x"), T.ftensor4("w")
+    values = data(((n, 8, 20, 20), (8, 8, 3, 3)), "float32")
+    compiled([x, w], grad(T.nnet.conv2d(x, w).sum(), w))(*values[:2])
+    assert not any(c.rows.extent * c.columns.extent < c.taps for c in recognised)
+
+
 def test_what_follows_a_convolution_is_finished_with_it(recognised):
     geometry = GEOMETRIES[0]
     x, w, b, z = built(geometry, "float32")

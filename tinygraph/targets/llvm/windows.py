@@ -155,7 +155,7 @@ def _read_as(nest: Nest, image: Access, weights: Access) -> Convolution | None:
     for channels, down, across in _roles(sums, [columns, rows]):
         c = Convolution(nest, image, weights, (samples or [Axis()])[0], (groups or [Axis()])[0], filters[0], rows,
                         columns, channels, down, across)  # fmt: skip
-        if c.taps > 1 and _dense(c):
+        if 1 < c.taps <= rows.extent * columns.extent and _dense(c):  # with more taps it is a gradient to filters
             found.append(c)
     return min(found, key=lambda c: c.offsets, default=None)
 
