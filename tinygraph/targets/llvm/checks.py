@@ -93,6 +93,16 @@ class CheckedBuilder(Builder):
         assert extent is not None
         self.guard(pointer, extent)
 
+    def select(self, cond: ir.Value, lhs: ir.Value, rhs: ir.Value, *more: Any, **kwargs: Any) -> ir.Value:
+        """One of two values; a pointer stays within the memory that the chosen one leads to."""
+        out = super().select(cond, lhs, rhs, *more, **kwargs)
+        if isinstance(out.type, ir.PointerType):
+            first, second = self._extent(lhs), self._extent(rhs)
+            assert first is not None and second is not None
+            numbers = [super(CheckedBuilder, self).select(cond, x, y) for x, y in zip(first, second, strict=True)]
+            self.guard(out, Extent(*numbers))
+        return out
+
     # -- accesses -------------------------------------------------------------------------------------------------
 
     def load(self, ptr: ir.Value, name: str = "", align: int | None = None, typ: Any = None) -> ir.Value:

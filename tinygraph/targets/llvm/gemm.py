@@ -86,13 +86,13 @@ class OwnProduct:
         m, n, k, lies, lda, tb, ldb, ldc, add = p.slots[:9]
         shape, size = share.shape, 4 if p.dtype == "float32" else 8
         #: arguments for ``product_text``
-        self.kind = p.dtype, shape, lies == TRANSPOSED, tb == TRANSPOSED
+        self.kind = p.dtype, shape
         inner = shape.lines(-(-k // -(-k // _INNER)))
         wide = min(share.columns, max(1, _PANEL_BYTES // (inner * shape.width * size)) * shape.width)
         high = min(share.rows, max(1, _LEFT_BYTES // (inner * shape.rows * size)) * shape.rows)
         across = -(-n // share.columns)
         self.parts = -(-m // share.rows) * across
-        self.slots: list[Any] = [m, n, k, lda, ldb, ldc, add]
+        self.slots: list[Any] = [m, n, k, lda, ldb, ldc, add, lies == TRANSPOSED, tb == TRANSPOSED]
         self.slots += [share.rows, share.columns, across, inner, wide, high, *p.slots[14:]]
         bands = (
             -(-high // shape.rows // _BANDS) * _BANDS * (inner * shape.rows + _excess(shape))
@@ -113,31 +113,30 @@ def _excess(shape: Shape) -> int:
 
 
 @cache
-def product_text(
-    dtype: str, shape: Shape, left_columns: bool, right_columns: bool, checked: bool = False
-) -> str:
-    """Parts ``begin .. end`` of ``out = left @ right``; ``.._columns``: the matrix lies column by column.
+def product_text(dtype: str, shape: Shape, checked: bool = False) -> str:
+    """Parts ``begin .. end`` of ``out = left @ right``.
 
-    Table: rows, columns, inner, steps of left's, right's and out's lines, whether to add to out, rows and columns of a
-    part, parts side by side, lines, columns and rows of blocks; the places of left, right and out.
+    Table: rows, columns, inner, steps of left's, right's and out's lines, whether to add to out, whether left and right
+    lie column by column, rows and columns of a part, parts side by side, lines, columns and rows of blocks; the places
+    of left, right and out.
     """
-    return _Printer(dtype, shape, left_columns, right_columns, checked).text()
+    return _Printer(dtype, shape, checked).text()
 
 
 class _Printer:
     """Prints the kernel, loop by loop from the outermost."""
 
-    def __init__(self, dtype: str, shape: Shape, left_columns: bool, right_columns: bool, checked: bool):
+    def __init__(self, dtype: str, shape: Shape, checked: bool):
         k = self.k = TableKernel("product", dtype, checked)
         b = self.b = k.b
         self.dtype, self.shape = dtype, shape
-        self.left_columns, self.right_columns = left_columns, right_columns
-        self.rows, self.columns, self.inner, self.lda, self.ldb, self.ldc, add = (k.slot(i) for i in range(7))
-        self.part_rows, self.part_columns, self.across, self.lines, self.wide, self.high = (
-            k.slot(i) for i in range(7, 13)
+        self.rows, self.columns, self.inner, self.lda, self.ldb, self.ldc = (k.slot(i) for i in range(6))
+        self.add, self.left_columns, self.right_columns = (
+            b.icmp_signed("!=", k.slot(i), ir.Constant(I64, 0)) for i in range(6, 9)
         )
-        self.left, self.right, self.out = (k.place(13 + i * EACH) for i in range(3))
-        self.add = b.icmp_signed("!=", add, ir.Constant(I64, 0))
+        self.part_rows, self.part_columns, self.across = (k.slot(i) for i in range(9, 12))
+        self.lines, self.wide, self.high = (k.slot(i) for i in range(12, 15))
+        self.left, self.right, self.out = (k.place(15 + i * EACH) for i in range(3))
         size = b.load(b.gep(k.context, [ir.Constant(I64, 4)], source_etype=I64), typ=I64)
         scratch = b.load(b.gep(k.context, [ir.Constant(I64, 3)], source_etype=I64), typ=PTR)
         self.panels = b.gep(scratch, [b.mul(k.function.args[3], size)], source_etype=I8)
@@ -174,10 +173,11 @@ class _Printer:
                 k, self.dtype, self.shape, depth, k.at(self.panels, b.mul(b.sub(c, j), self.lines))
             )
             count = b.sub(self.columns, c)
-            if self.right_columns:
-                copy.by_columns(k.at(self.right, b.add(b.mul(c, self.ldb), s)), self.ldb, count)
-            else:
-                copy.by_rows(k.at(self.right, b.add(b.mul(s, self.ldb), c)), self.ldb, count)
+            with b.if_else(self.right_columns) as (by_columns, by_rows):
+                with by_columns:
+                    copy.by_columns(k.at(self.right, b.add(b.mul(c, self.ldb), s)), self.ldb, count)
+                with by_rows:
+                    copy.by_rows(k.at(self.right, b.add(b.mul(s, self.ldb), c)), self.ldb, count)
 
         self._each_panel(j, j_end, panel)
 
@@ -190,10 +190,10 @@ class _Printer:
     ) -> None:
         """Some rows by the panels that are packed."""
         b, k, shape = self.b, self.k, self.shape
-        if self.left_columns:
+        with b.if_then(self.left_columns):
             self._pack_left(i, i_end, s, depth)
         adds = b.or_(self.add, b.icmp_signed(">", s, ir.Constant(I64, 0)))
-        step = ir.Constant(I64, shape.rows if self.left_columns else 1)
+        step = b.select(self.left_columns, ir.Constant(I64, shape.rows), ir.Constant(I64, 1))
         tile = Tile(k, self.dtype, shape, depth, step, adds)
 
         def panel(c: ir.Value) -> None:
@@ -215,12 +215,12 @@ class _Printer:
     def _lefts(self, rows: list[ir.Value], i: ir.Value, s: ir.Value) -> list[ir.Value]:
         """Where a tile's rows of the left matrix start."""
         b, k = self.b, self.k
-        if not self.left_columns:
-            return [k.at(self.left, b.add(b.mul(r, self.lda), s)) for r in rows]
         number, high = b.sub(rows[0], i), ir.Constant(I64, self.shape.rows)
-        band = b.mul(b.sdiv(number, high), self._band())
-        first = k.at(self.bands, b.add(band, b.srem(number, high)))
-        return [k.at(first, ir.Constant(I64, x)) for x in range(len(rows))]
+        band = b.add(b.mul(b.sdiv(number, high), self._band()), b.srem(number, high))
+        packed, lying = k.at(self.bands, band), k.at(self.left, b.add(b.mul(rows[0], self.lda), s))
+        first = b.select(self.left_columns, packed, lying)
+        step = b.select(self.left_columns, ir.Constant(I64, 1), self.lda)
+        return [k.at(first, b.mul(step, ir.Constant(I64, x))) for x in range(len(rows))]
 
     def _band(self) -> ir.Value:
         """Numbers from a packed band to the next."""
