@@ -53,7 +53,7 @@ def _is_tall(n: Nest) -> bool:
     if n.combine is None or n.combine.startswith("arg") or n.out.dynamic is not None or is_contraction(n):
         return False
     axis = n.kinds.find("r")
-    if n.kinds.count("r") != 1 or cost(n)[1] < _LARGE or not splits(n, axis):
+    if n.kinds.count("r") != 1 or n.extents[axis] < _ROWS or cost(n)[1] < _LARGE or not splits(n, axis):
         return False
     results = prod(results_of(n))
     if results < _FEWEST or results * n.out.buffer.itemsize > _MOST_BYTES:
