@@ -12,85 +12,24 @@ unless they are few.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
 
-from tinygraph.program.expr import Access, Expr, postorder
-from tinygraph.program.instructions import Nest
 from tinygraph.targets.llvm import filter_panels, scalars
 from tinygraph.targets.llvm.checks import Builder
-from tinygraph.targets.llvm.reductions import beats
+from tinygraph.targets.llvm.convolution_results import Results
+from tinygraph.targets.llvm.convolution_tiling import tiling
 from tinygraph.targets.llvm.scalars import I1, I8, I32, I64, constant, splat
 from tinygraph.targets.llvm.windows import Convolution
 
-#: bytes of packed image that one thread keeps at once; of sums to which later channels are to be added
-_PACKED_BYTES, _KEPT_BYTES = 160 << 10, 512 << 10
-#: products from which adding to sums in memory does not matter
-_SUMMED = 64
-#: cycles until a sum can be added to again, and what follows a tile's sums has begun
-_LATENCY = 6.0
 #: parts of the work from which threads can share it well
 _UNITS = 8
 #: rows of a pack that are written out rather than looped over
 _UNROLLED = 4
 
 
-@dataclass(frozen=True)
-class Tiling:
-    """``rows`` of positions make ``vectors`` vectors; a tile is ``filters`` by ``wide`` of them.
-
-    ``channels`` are packed at once; where that is not all, a tile's sums wait in memory for the others.
-    """
-
-    rows: int
-    vectors: int
-    filters: int
-    wide: int
-    channels: int
-
-
-def tiling(c: Convolution, lanes: int, registers: int, blocks: bool = True) -> Tiling:
-    """The tile with the least time for each result, by counting multiplications, loads and wasted lanes."""
-    itemsize = 4 if c.nest.dtype == "float32" else 8
-    a, b = c.grid
-    results = c.window[0] * c.window[1]
-    best: tuple[float, Tiling] | None = None
-    for rows in range(1, c.height + 1):
-        vectors = -(-rows * c.width // lanes)
-        channels = _channels(c, vectors * lanes * itemsize, blocks)
-        if not channels and rows > 1:
-            break
-        channels = channels or c.channels.extent
-        lost = -(-c.height // rows) * vectors * lanes / (c.height * c.width)
-        adding = 2.0 / (channels * c.taps) if channels < c.channels.extent else 0.0
-        for wide in range(1, min(vectors, 4) + 1):
-            most = (registers - 2 - results * wide) // (results * wide)
-            for filters in range(1, min(most, c.filters.extent) + 1):
-                waste = lost * -(-vectors // wide) * wide / vectors
-                waste *= -(-c.filters.extent // filters) * filters / c.filters.extent
-                sums = results * wide * filters
-                loads = results * wide + filters
-                cost = waste * (max(sums / 2, (sums + loads) / 3.5, _LATENCY) / sums + adding)
-                cost += 0.002 * (rows < c.height)
-                if best is None or cost < best[0]:
-                    best = cost, Tiling(rows, vectors, filters, wide, channels)
-    assert best is not None
-    return best[1]
-
-
-def _channels(c: Convolution, stretch: int, blocks: bool) -> int:
-    """Channels to pack at once, if each offset of one takes ``stretch`` bytes; 0 if these are too many."""
-    a, b = c.grid
-    fitting = _PACKED_BYTES // (a * b * stretch)
-    if fitting >= c.channels.extent:
-        return c.channels.extent
-    kept = c.filters.extent * c.window[0] * c.window[1] * stretch
-    return fitting if blocks and fitting * c.taps >= _SUMMED and kept <= _KEPT_BYTES else 0
-
-
-class ConvolutionPrinter:
+class ConvolutionPrinter(Results):
     """Prints one sample's part. ``printer`` is the printer of the group that the convolution begins."""
 
     def __init__(self, printer: Any, c: Convolution, bits: int):
@@ -395,113 +334,7 @@ class ConvolutionPrinter:
         return [b.load(self._sum(b.add(first, ir.Constant(I64, d * self.lanes))), align=self.itemsize, typ=self.type)
                 for d in range(self.results)]  # fmt: skip
 
-    # -- what follows ---------------------------------------------------------------------------------------------
-
-    def _finish(self, f: ir.Value, lane: ir.Value, values: list[ir.Value]) -> None:
-        """The nests after the convolution for one filter and the positions from ``lane`` of these rows on."""
-        c, b = self.c, self.b
-        here: dict[Any, list[ir.Value]] = {c.nest.out.buffer: values}
-        self.extrema: dict[Any, tuple[ir.Value, ir.Value]] = {}
-        place = b.add(b.mul(self.y, ir.Constant(I64, c.width)), lane)
-        mask = self._mask(lane)
-        if c.nest.out.buffer not in c.unstored:
-            self._store(c.nest.out, c.filters.out, values[0], f, place, mask)
-        for t in c.tails:
-            n = t.nest
-            if t.window:
-                value = self._reduced(n, [self._value(n.expr, here, d, f, place, mask) for d in range(self.results)])
-                results = [value]
-            else:
-                count = max([len(here[a.buffer]) for a in n.accesses() if a.buffer in here], default=1)
-                results = [self._value(n.expr, here, d, f, place, mask) for d in range(count)]
-                source = n.expr.dtype
-                results = [scalars.convert(b, r, source, n.out.buffer.dtype, self.lanes) for r in results]
-            here[n.out.buffer] = results
-            if n.out.buffer not in c.unstored:
-                self._store(n.out, n.out.strides[1], results[0], f, place, mask)
-
-    def _mask(self, lane: ir.Value) -> ir.Value | None:
-        used = self.t.rows * self.c.width
-        if used % self.lanes == 0:
-            return None
-        steps = ir.Constant(ir.VectorType(I32, self.lanes), list(range(self.lanes)))
-        left = splat(self.b, self.b.trunc(self.b.sub(ir.Constant(I64, used), lane), I32), self.lanes)
-        return self.b.icmp_signed("<", steps, left)
-
-    def _reduced(self, n: Nest, values: list[ir.Value]) -> ir.Value:
-        """A window's results as one; of equal ones, and of nans, the first counts."""
-        dtype, how = n.expr.dtype, n.combine
-        assert how is not None
-        if how == "add":
-            total = values[0]
-            for v in values[1:]:
-                total = scalars.combine(self.b, how, total, v, dtype, self.lanes)
-            return scalars.convert(self.b, total, dtype, n.out.buffer.dtype, self.lanes)
-        best, where = self._extremum("argmax" if how.endswith("max") or how == "maximum" else "argmin", values, dtype)
-        found, source = (where, "int32") if how.startswith("arg") else (best, dtype)
-        return scalars.convert(self.b, found, source, n.out.buffer.dtype, self.lanes)
-
-    def _extremum(self, kind: str, values: list[ir.Value], dtype: str) -> tuple[ir.Value, ir.Value]:
-        """The best of some values and its place among them, for a pool and for its gradient's sake at once."""
-        key = (kind, *map(id, values))
-        if key not in self.extrema:
-            best, where = values[0], constant(0, "int32", self.lanes)
-            for d, v in enumerate(values[1:], 1):
-                wins = beats(self.b, kind, v, best, dtype)
-                best = self.b.select(wins, v, best)
-                where = self.b.select(wins, constant(d, "int32", self.lanes), where)
-            self.extrema[key] = best, where
-        return self.extrema[key]
-
-    def _value(self, e: Expr, here: Any, d: int, f: ir.Value, place: ir.Value, mask: ir.Value | None) -> ir.Value:
-        """A tail's expression for the result ``d`` of each window."""
-        p = self.p
-        saved, p.values = p.values, {}
-        for x in postorder(e):
-            if x.op != "load":
-                p.values[id(x)] = p._value(x)
-            elif x.attr.buffer in here:
-                found = here[x.attr.buffer]
-                p.values[id(x)] = found[d] if len(found) > 1 else found[0]
-            else:
-                p.values[id(x)] = self._read(x.attr, f, place, mask)
-        out = splat(self.b, p.values[id(e)], self.lanes)
-        p.values = saved
-        return out
-
-    def _read(self, a: Access, f: ir.Value, place: ir.Value, mask: ir.Value | None) -> ir.Value:
-        b = self.b
-        offset = b.add(self._offset(a), self._times(f, a.strides[1]))
-        moves = any(a.strides[2:])
-        if moves:
-            offset = b.add(offset, place)
-        at = b.gep(self.p.pointer(a.buffer), [offset], source_etype=self.memory)
-        if not moves:
-            return b.load(at, align=self.itemsize, typ=self.memory)
-        if mask is None:
-            return b.load(at, align=self.itemsize, typ=self.type)
-        return self._masked(lambda: self.p._masked_load(at, self.type, self.c.nest.dtype), mask)
-
-    def _store(
-        self, a: Access, step: int, value: ir.Value, f: ir.Value, place: ir.Value, mask: ir.Value | None
-    ) -> None:
-        b, dtype = self.b, a.buffer.dtype
-        if dtype == "bool":
-            value = b.zext(value, ir.VectorType(I8, self.lanes))
-        offset = b.add(b.add(self._offset(a), self._times(f, step)), place)
-        at = b.gep(self.p.pointer(a.buffer), [offset], source_etype=scalars.memory_type(dtype))
-        if mask is None:
-            b.store(value, at, align=a.buffer.itemsize)
-        else:
-            self._masked(lambda: self.p._masked_store(at, value, dtype), mask)
-
     # -- small things ---------------------------------------------------------------------------------------------
-
-    def _masked(self, what: Callable[[], Any], mask: ir.Value) -> Any:
-        self.p.mask = mask
-        out = what()
-        self.p.mask = None
-        return out
 
     def _image(self) -> ir.Value:
         """Where the sample's and group's part of the image begins."""
@@ -516,17 +349,6 @@ class ConvolutionPrinter:
             return self.panels.place(self.tile), self.panels.memory
         start = b.add(self.p._start(c.weights), self._times(self.group, c.groups.weights))
         return b.add(start, self._times(f, c.filters.weights)), self.p.pointer(c.weights.buffer)
-
-    def _offset(self, a: Access) -> ir.Value:
-        """Where the sample's part of an access begins."""
-        if a is self.c.nest.out and not self.p._is_private(a.buffer):
-            return self.b.add(self.p._start(a), self._times(self.n, self.c.samples.out))
-        if self.p._is_private(a.buffer) or not a.strides[0]:
-            return self.p._start(a)
-        return self.b.add(self.p._start(a), self.b.mul(self.n, self.p.stride(a, 0)))
-
-    def _times(self, i: ir.Value, factor: int) -> ir.Value:
-        return ir.Constant(I64, 0) if not factor else self.b.mul(i, ir.Constant(I64, factor))
 
     def _scratch(self, elements: int) -> ir.Value:
         """A place in the thread's scratch memory."""

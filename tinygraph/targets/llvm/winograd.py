@@ -19,7 +19,8 @@ from typing import Any
 from llvmlite import ir
 
 from tinygraph.targets.llvm import scalars
-from tinygraph.targets.llvm.convolution import ConvolutionPrinter, Tiling, tiling
+from tinygraph.targets.llvm.convolution import ConvolutionPrinter
+from tinygraph.targets.llvm.convolution_tiling import Tiling, tiling
 from tinygraph.targets.llvm.scalars import I32, I64, constant, splat
 from tinygraph.targets.llvm.windows import Convolution
 
