@@ -10,7 +10,7 @@ import pytest
 
 import tinygraph.tensor as T
 from tinygraph import Mode, function, grad
-from tinygraph.targets.llvm import convolution, executable, kernel, printed, winograd
+from tinygraph.targets.llvm import convolution_tiling, executable, kernel, printed, winograd
 from tinygraph.targets.llvm.engine import Target
 from tinygraph.tensor.signal import downsample
 
@@ -150,7 +150,7 @@ def test_groups_single_samples_and_many_channels(
     images, filters, subsample, groups, packed, recognised, monkeypatch
 ):
     """With all channels packed at once, and some at a time; by itself, and followed by an activation."""
-    monkeypatch.setattr(convolution, "_PACKED_BYTES", packed)
+    monkeypatch.setattr(convolution_tiling, "_PACKED_BYTES", packed)
     x, w, b = T.ftensor4("x"), T.ftensor4("w"), T.fvector("b")
     values = data((images, filters), "float32")
     expected = in_groups(values[0], values[1], subsample, groups)
