@@ -13,8 +13,8 @@ pytest.importorskip("llvmlite")
 
 import tinygraph as tg
 import tinygraph.tensor as T
-from tests.benchmarks import shapes, tinygraph_steps
-from tinygraph import Mode, function, grad, scan
+from tests.benchmarks import shapes
+from tinygraph import Mode, config, function, grad, scan
 from tinygraph.lower.cost import cost
 from tinygraph.program.expr import postorder
 from tinygraph.program.instructions import Group, Loop
@@ -36,8 +36,11 @@ def compiled(inputs, outputs, *values, **more):
 def of_step(monkeypatch, name, *arguments):
     """The program and the executable of a benchmark's step."""
     made = []
-    monkeypatch.setattr(tinygraph_steps, "function", lambda *a, **k: made.append(function(*a, **k)) or made[-1])
-    getattr(tinygraph_steps, name)("llvm", *arguments)()
+    with config.change(floatX="float32"):  # which the module of the steps sets when it is imported
+        from tests.benchmarks import tinygraph_steps
+
+        monkeypatch.setattr(tinygraph_steps, "function", lambda *a, **k: made.append(function(*a, **k)) or made[-1])
+        getattr(tinygraph_steps, name)("llvm", *arguments)()
     (found,) = made[-1]._programs.values()
     return found.program, found.executable
 
