@@ -84,7 +84,7 @@ def test_another_size_builds_no_kernel(turns):
 
 def test_no_copy_is_turned_that_has_nothing_to_turn(turns):
     x = T.fmatrix()
-    values = np.random.default_rng(0).random((3, 40), dtype=np.float32)
+    values = np.random.default_rng(0).random((40, 3), dtype=np.float32)
     found = function([x], [x.T.copy(), (x + 1).copy(), T.sqr(x).T.copy()], mode=Mode(target="llvm"))(values)
     for a, b in zip(found, (values.T, values + 1, values.T**2), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
