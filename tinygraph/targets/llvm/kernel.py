@@ -340,18 +340,7 @@ class KernelPrinter(Reductions, Memory, Draws):
         self.values, self.offsets = saved
 
     def _loop(self, first: ir.Value, last: ir.Value, step: int, body: Callable[[ir.Value], None]) -> None:
-        b = self.b
-        before = b.block
-        inside, after = b.append_basic_block("loop"), b.append_basic_block("after")
-        b.cbranch(b.icmp_signed("<", first, last), inside, after)
-        b.position_at_end(inside)
-        i = b.phi(I64)
-        i.add_incoming(first, before)
-        body(i)
-        following = b.add(i, ir.Constant(I64, step))
-        i.add_incoming(following, b.block)
-        b.cbranch(b.icmp_signed("<", following, last), inside, after)
-        b.position_at_end(after)
+        scalars.loop(self.b, first, last, step, body)
 
     def _summing_loop(self, node: Loop, first: ir.Value, last: ir.Value) -> None:
         """A loop of long sums in blocks that each end with the accumulators' emptying."""

@@ -97,17 +97,7 @@ class TableKernel:
         """``body(i)`` while ``i + step <= last``, from ``first`` in steps."""
         b = self.b
         bound = b.sub(last, ir.Constant(I64, step - 1)) if step > 1 else last
-        before = b.block
-        inside, after = b.append_basic_block("loop"), b.append_basic_block("after")
-        b.cbranch(b.icmp_signed("<", first, bound), inside, after)
-        b.position_at_end(inside)
-        i = b.phi(I64)
-        i.add_incoming(first, before)
-        body(i)
-        following = b.add(i, ir.Constant(I64, step))
-        i.add_incoming(following, b.block)
-        b.cbranch(b.icmp_signed("<", following, bound), inside, after)
-        b.position_at_end(after)
+        scalars.loop(b, first, bound, step, body)
 
     def blocks(
         self, first: ir.Value, last: ir.Value, size: ir.Value, body: Callable[[ir.Value, ir.Value], None]

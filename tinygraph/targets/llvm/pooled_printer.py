@@ -69,19 +69,8 @@ class Printer:
     # -- small parts --------------------------------------------------------------------------------------------------
 
     def loop(self, first: ir.Value | int, last: ir.Value | int, step: int, body: Callable[[ir.Value], None]) -> None:
-        b = self.b
         first, last = (ir.Constant(I64, x) if isinstance(x, int) else x for x in (first, last))
-        before = b.block
-        inside, after = b.append_basic_block("loop"), b.append_basic_block("after")
-        b.cbranch(b.icmp_signed("<", first, last), inside, after)
-        b.position_at_end(inside)
-        i = b.phi(I64)
-        i.add_incoming(first, before)
-        body(i)
-        following = b.add(i, ir.Constant(I64, step))
-        i.add_incoming(following, b.block)
-        b.cbranch(b.icmp_signed("<", following, last), inside, after)
-        b.position_at_end(after)
+        scalars.loop(self.b, first, last, step, body)
 
     def times(self, x: ir.Value, n: int) -> ir.Value:
         return x if n == 1 else self.b.mul(x, ir.Constant(I64, n))

@@ -6,7 +6,7 @@ follows NumPy: rounded down, and 0 where the divisor is 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,21 @@ def splat(b: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
     t = ir.VectorType(value.type, lanes)
     first = b.insert_element(ir.Constant(t, ir.Undefined), value, ir.Constant(I32, 0))
     return b.shuffle_vector(first, ir.Constant(t, ir.Undefined), ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
+
+
+def loop(b: ir.IRBuilder, first: ir.Value, last: ir.Value, step: int, body: Callable[[ir.Value], None]) -> None:
+    """``body(i)`` for ``i`` from ``first`` in steps while it is below ``last``."""
+    before = b.block
+    inside, after = b.append_basic_block("loop"), b.append_basic_block("after")
+    b.cbranch(b.icmp_signed("<", first, last), inside, after)
+    b.position_at_end(inside)
+    i = b.phi(I64)
+    i.add_incoming(first, before)
+    body(i)
+    following = b.add(i, ir.Constant(I64, step))
+    i.add_incoming(following, b.block)
+    b.cbranch(b.icmp_signed("<", following, last), inside, after)
+    b.position_at_end(after)
 
 
 def is_signed(dtype: str) -> bool:
