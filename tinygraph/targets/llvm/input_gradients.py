@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tinygraph.program.contraction import is_contraction
 from tinygraph.program.expr import Access, const, load
 from tinygraph.program.instructions import Buffer, Instruction, Nest, Program, c_strides
+from tinygraph.targets.llvm.replacing import replace_nests
 
 #: scalar multiplications from which this pays; channels of a group, where every element meets every tap
 _WORK, _CHANNELS = 20_000, 8
@@ -66,14 +67,7 @@ class Along(NamedTuple):
 
 def gather(program: Program) -> None:
     """Replace the contractions of ``program`` that scatter a convolution's products over its image."""
-    for i in list(program.instructions):
-        if isinstance(i, Nest):
-            made = _gathered(program, i)
-            if made is not None:
-                for m in made:
-                    m.origin, m.label, m.source = i.origin, i.label, i.source
-                at = program.instructions.index(i)
-                program.instructions[at : at + 1] = made
+    replace_nests(program, _gathered)
 
 
 def _gathered(program: Program, n: Nest) -> list[Instruction] | None:

@@ -13,6 +13,7 @@ from math import gcd, prod
 from tinygraph.program.contraction import is_contraction
 from tinygraph.program.expr import Access, load
 from tinygraph.program.instructions import Buffer, Instruction, Nest, Program, c_strides
+from tinygraph.targets.llvm.replacing import replace_nests
 
 #: scalar multiplications, and positions in a row, from which this pays
 _WORK, _POSITIONS = 20_000, 16
@@ -20,14 +21,7 @@ _WORK, _POSITIONS = 20_000, 16
 
 def sort_columns(program: Program) -> None:
     """Replace the contractions of ``program`` that read every few elements of an image's rows."""
-    for i in list(program.instructions):
-        if isinstance(i, Nest):
-            made = _sorted(program, i)
-            if made is not None:
-                for m in made:
-                    m.origin, m.label, m.source = i.origin, i.label, i.source
-                at = program.instructions.index(i)
-                program.instructions[at : at + 1] = made
+    replace_nests(program, _sorted)
 
 
 def _sorted(program: Program, n: Nest) -> list[Instruction] | None:
